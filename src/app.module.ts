@@ -1,0 +1,54 @@
+import { Module, type DynamicModule } from '@nestjs/common';
+import { APP_FILTER, APP_GUARD } from '@nestjs/core';
+import { AuditModule } from './audit/audit.module.js';
+import { ClockModule } from './clock/clock.module.js';
+import type { Config } from './config/config.js';
+import { ConfigModule } from './config/config.module.js';
+import { CryptoModule } from './crypto/crypto.module.js';
+import { DatabaseModule } from './database/database.module.js';
+import { DevModule } from './dev/dev.module.js';
+import { HealthModule } from './health/health.module.js';
+import { JobsModule } from './jobs/jobs.module.js';
+import { NotificationsModule } from './notifications/notifications.module.js';
+import { OpenApiModule } from './openapi/openapi.module.js';
+import { ProblemFilter } from './problems/problem.filter.js';
+import { SignInModule } from './sign-in/sign-in.module.js';
+import { IpThrottleGuard } from './throttling/ip-throttle.guard.js';
+import { ThrottlingModule } from './throttling/throttling.module.js';
+import { TokenGuard } from './tokens/token.guard.js';
+import { TokensModule } from './tokens/tokens.module.js';
+
+const platform = [
+  ClockModule,
+  CryptoModule,
+  DatabaseModule,
+  AuditModule,
+  JobsModule,
+  NotificationsModule,
+  ThrottlingModule,
+];
+
+@Module({
+  providers: [
+    { provide: APP_FILTER, useClass: ProblemFilter },
+    { provide: APP_GUARD, useClass: IpThrottleGuard },
+    { provide: APP_GUARD, useClass: TokenGuard },
+  ],
+})
+export class AppModule {
+  static with(config: Config): DynamicModule {
+    const development = config.server.production ? [] : [DevModule];
+    return {
+      module: AppModule,
+      imports: [
+        ConfigModule.with(config),
+        ...platform,
+        TokensModule,
+        SignInModule,
+        HealthModule,
+        OpenApiModule,
+        ...development,
+      ],
+    };
+  }
+}

@@ -1,0 +1,152 @@
+import { ValidationPipe, type ValidationError } from '@nestjs/common';
+import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { IncomingMessage } from 'node:http';
+import { v7 as uuidv7 } from 'uuid';
+import type { Config } from './config/config.js';
+import { parseJsonBody } from './json-body.js';
+import { serveDocuments } from './openapi/serve-documents.js';
+import { Problem, type FieldError } from './problems/problem.js';
+
+const KIB = 1024;
+const BODY_LIMIT = 32 * KIB;
+const HEADER_LIMIT = 16 * KIB;
+/** Milliseconds; a client that dawdles longer over its request holds a socket for nothing. */
+const REQUEST_TIMEOUT = 30_000;
+
+/** Everything below the application prefix; these stand at the root, where gateways and browsers look for them. */
+export const API_PREFIX = 'api/v1';
+const AT_THE_ROOT = [
+  '.well-known/jwks.json',
+  'health/live',
+  'health/ready',
+  'problems',
+  'dev/outbox',
+  'dev/outbox.json',
+];
+
+/** Nest's own JSON parser is off: {@link parseJsonBody} is stricter. */
+export const APP_OPTIONS = { bodyParser: false, abortOnError: false } as const;
+
+export function createAdapter({ server }: Config): FastifyAdapter {
+  return new FastifyAdapter({
+    bodyLimit: BODY_LIMIT,
+    requestTimeout: REQUEST_TIMEOUT,
+    http: { maxHeaderSize: HEADER_LIMIT, headersTimeout: REQUEST_TIMEOUT },
+    // A list of addresses, never `true`: else anybody could write his own address into X-Forwarded-For.
+    trustProxy: server.trustedProxies.length > 0 ? [...server.trustedProxies] : false,
+    requestIdHeader: false,
+    genReqId: (request: IncomingMessage) => readRequestId(request.headers['x-request-id']) ?? uuidv7(),
+    // Django's routes end in a slash, and so do the clients that were written for them.
+    routerOptions: { ignoreTrailingSlash: true },
+    clientErrorHandler(error, socket) {
+      const status =
+        (error as { code?: string }).code === 'HPE_HEADER_OVERFLOW'
+          ? '431 Request Header Fields Too Large'
+          : '400 Bad Request';
+      const code = status.startsWith('431') ? 'headers_too_large' : 'malformed_body';
+      if (!socket.writable) return socket.destroy();
+      const body = JSON.stringify({
+        type: `/problems#${code}`,
+        title: status.slice(4),
+        status: Number(status.slice(0, 3)),
+        code,
+      });
+      socket.end(
+        `HTTP/1.1 ${status}\r\nContent-Type: application/problem+json\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`,
+      );
+    },
+  });
+}
+
+/** What the server, the tests and the OpenAPI script share: the same application, whoever starts it. */
+export function setUp(app: NestFastifyApplication, config: Config): void {
+  app.setGlobalPrefix(API_PREFIX, { exclude: AT_THE_ROOT });
+  app.useGlobalPipes(validation());
+  app.useSecurityHeaders(securityHeaders(config));
+  if (config.server.corsOrigins.length > 0) {
+    app.enableCors({
+      origin: [...config.server.corsOrigins],
+      credentials: true,
+      maxAge: 600,
+      exposedHeaders: ['Retry-After', 'X-Request-Id', 'WWW-Authenticate'],
+    });
+  }
+  acceptJsonOnly(app);
+  answerByDefault(app);
+  if (config.server.docsEnabled) serveDocuments(app, config);
+}
+
+/** Unknown properties are refused, never ignored; nothing is converted. */
+function validation(): ValidationPipe {
+  return new ValidationPipe({
+    whitelist: true,
+    forbidNonWhitelisted: true,
+    forbidUnknownValues: true,
+    transform: true,
+    stopAtFirstError: false,
+    exceptionFactory: (errors) =>
+      new Problem('validation_failed', { errors: errors.flatMap((error) => fieldErrors(error)) }),
+  });
+}
+
+function fieldErrors(error: ValidationError, path = ''): FieldError[] {
+  const field = path === '' ? error.property : `${path}.${error.property}`;
+  const messages = Object.values(error.constraints ?? {});
+  return [
+    ...(messages.length > 0 ? [{ field, messages }] : []),
+    ...(error.children ?? []).flatMap((child) => fieldErrors(child, field)),
+  ];
+}
+
+function acceptJsonOnly(app: NestFastifyApplication): void {
+  const fastify = app.getHttpAdapter().getInstance();
+  fastify.removeAllContentTypeParsers();
+  fastify.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body, done) => {
+    if (request.headers['content-encoding'] !== undefined) return done(new Problem('unsupported_media_type'));
+    try {
+      done(null, parseJsonBody(body as Buffer));
+    } catch (problem) {
+      done(problem as Error);
+    }
+  });
+}
+
+function answerByDefault(app: NestFastifyApplication): void {
+  app
+    .getHttpAdapter()
+    .getInstance()
+    .addHook('onRequest', (request: FastifyRequest, reply: FastifyReply, done: () => void) => {
+      // Nothing may be stored on the way unless its handler says so: most answers are about one person.
+      void reply.headers({ 'x-request-id': request.id, 'cache-control': 'no-store' });
+      done();
+    });
+}
+
+/** A caller's own id is kept where it looks like one: it ends in logs. */
+function readRequestId(header: string | string[] | undefined): string | null {
+  return typeof header === 'string' && /^[A-Za-z0-9_-]{8,64}$/.test(header) ? header : null;
+}
+
+function securityHeaders({ server }: Config) {
+  const https = server.publicUrl.startsWith('https:');
+  return {
+    contentSecurityPolicy: {
+      useDefaults: false,
+      directives: {
+        defaultSrc: "'self'",
+        baseUri: "'none'",
+        objectSrc: "'none'",
+        frameAncestors: "'none'",
+        formAction: "'self'",
+        imgSrc: ["'self'", 'data:'],
+        scriptSrc: "'self'",
+        // Swagger UI and ReDoc write their styles at run time.
+        styleSrc: ["'self'", "'unsafe-inline'"],
+        workerSrc: ["'self'", 'blob:'],
+      },
+    },
+    strictTransportSecurity: https,
+    xFrameOptions: { action: 'deny' as const },
+  };
+}

@@ -1,0 +1,58 @@
+import type { Settings } from './config.js';
+
+/** Settings that are fine alone and wrong together. Each sentence names the setting to change, never its value. */
+export function findContradictions(settings: Settings): string[] {
+  return [...contradictions(settings), ...(settings.server.production ? missingInProduction(settings) : [])];
+}
+
+/** Least memory (KiB) for a number of passes: the equivalent rows of OWASP's Password Storage Cheat Sheet. */
+const ARGON2_ROWS: readonly number[] = [47_104, 19_456, 12_288, 9_216, 7_168];
+
+function contradictions({ twoFactor, tokens, codes, secrets, accounts }: Settings): string[] {
+  const found: string[] = [];
+  const trusted = twoFactor.trustedMethods;
+  if (trusted.length === 1 && trusted[0] === 'none' && twoFactor.fallbackMethod !== 'none') {
+    found.push(
+      'TWO_FACTOR_FALLBACK_METHOD asks for a method although TWO_FACTOR_TRUSTED_METHODS accepts none; add the method to the trusted ones or set the fallback to none',
+    );
+  }
+  if (twoFactor.fallbackMethod === 'sms') {
+    found.push(
+      'TWO_FACTOR_FALLBACK_METHOD: sms needs a text message driver, and this version has none; use email or none',
+    );
+  }
+  if (tokens.refreshIdleTtlSeconds > tokens.refreshMaxTtlSeconds) {
+    found.push('REFRESH_TOKEN_IDLE_TTL is longer than REFRESH_TOKEN_MAX_TTL');
+  }
+  if (tokens.accessTtlSeconds > tokens.refreshIdleTtlSeconds) {
+    found.push('ACCESS_TOKEN_TTL is longer than REFRESH_TOKEN_IDLE_TTL');
+  }
+  if (codes.retryWaitSeconds * (codes.maxAttempts ?? 1) > codes.ttlSeconds) {
+    found.push('CODE_TOKEN_RETRY_WAIT leaves no time for CODE_TOKEN_MAX_ATTEMPTS within CODE_TTL');
+  }
+  const { memoryKib, iterations } = accounts.argon2;
+  const leastMemory = ARGON2_ROWS[Math.min(iterations, ARGON2_ROWS.length) - 1] ?? 0;
+  if (memoryKib < leastMemory) {
+    found.push(`ARGON2_MEMORY_KIB must be at least ${leastMemory} with this number of ARGON2_ITERATIONS`);
+  }
+  if (secrets.secretKey !== null && isGuessable(secrets.secretKey)) {
+    found.push('SECRET_KEY is guessable; generate one with: openssl rand -base64 48');
+  }
+  return found;
+}
+
+function missingInProduction({ server, secrets, mail }: Settings): string[] {
+  const found: string[] = [];
+  if (server.publicUrl === null) found.push('PUBLIC_URL is required in production: links and the token issuer use it');
+  if (server.publicUrl?.startsWith('http://')) found.push('PUBLIC_URL must be https in production');
+  if (secrets.secretKey === null) {
+    found.push('SECRET_KEY is required in production; generate one with: openssl rand -base64 48');
+  }
+  if (mail.smtpUrl === null) found.push('SMTP_URL is required in production: codes are sent by mail');
+  return found;
+}
+
+/** Long enough is not random enough: `changeme…`, repeated characters, the example of a manual. */
+function isGuessable(secret: string): boolean {
+  return new Set(secret).size < 12 || /change.?me|secret|password|example|countersign/i.test(secret);
+}

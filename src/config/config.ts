@@ -1,0 +1,32 @@
+import type { z } from 'zod';
+import type { settings, SettingsGroup } from './settings.js';
+
+/** What the environment says, parsed. */
+export type Settings = { readonly [G in SettingsGroup]: Readonly<z.output<(typeof settings)[G]['schema']>> };
+
+/** What the running service works with: the settings, completed by what the first start generated. */
+export abstract class Config implements Settings {
+  abstract readonly server: Settings['server'] & { readonly publicUrl: string };
+  abstract readonly storage: Settings['storage'] & { readonly databaseUrl: string };
+  abstract readonly secrets: Settings['secrets'] & { readonly secretKey: string };
+  abstract readonly mail: Settings['mail'];
+  abstract readonly codes: Settings['codes'];
+  abstract readonly twoFactor: Settings['twoFactor'];
+  abstract readonly tokens: Settings['tokens'] & { readonly issuer: string };
+  abstract readonly accounts: Settings['accounts'];
+  abstract readonly limits: Settings['limits'];
+}
+
+/** Completes the settings; absent URLs follow from the address that is listened on. */
+export function completeConfig(parsed: Settings, generated: { databaseUrl: string; secretKey: string }): Config {
+  const { server, tokens } = parsed;
+  const host = ['127.0.0.1', '0.0.0.0', '::', '::1'].includes(server.host) ? 'localhost' : server.host;
+  const publicUrl = server.publicUrl ?? `http://${host}:${server.port}`;
+  return {
+    ...parsed,
+    server: { ...server, publicUrl },
+    storage: { ...parsed.storage, databaseUrl: generated.databaseUrl },
+    secrets: { ...parsed.secrets, secretKey: generated.secretKey },
+    tokens: { ...tokens, issuer: tokens.issuer ?? publicUrl },
+  };
+}

@@ -1,0 +1,73 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { parseEnv } from 'node:util';
+import { findContradictions } from './checks.js';
+import type { Settings } from './config.js';
+import type { EntryMeta } from './values.js';
+import { settings, type SettingsGroup } from './settings.js';
+
+/** The configuration stops the boot. Every line names a setting; none shows a value. */
+export class ConfigurationError extends Error {
+  constructor(readonly problems: readonly string[]) {
+    super(`The configuration is not usable:\n${problems.map((problem) => `  - ${problem}`).join('\n')}`);
+    this.name = 'ConfigurationError';
+  }
+}
+
+type Variables = Readonly<Record<string, string | undefined>>;
+
+/** The process environment over `.env`: what is set by the one who starts the process wins. */
+export function environment(file = '.env'): Variables {
+  const fromFile = existsSync(file) ? parseEnv(readFileSync(file, 'utf8')) : {};
+  return { ...fromFile, ...process.env };
+}
+
+/** Parses every feature's schema once and looks for contradictions; throws one error that lists them all. */
+export function readSettings(variables: Variables): Settings {
+  const problems: string[] = [];
+  const read = <G extends SettingsGroup>(group: G): Settings[G] => {
+    const { schema } = settings[group];
+    const input = Object.fromEntries(
+      Object.entries(schema.in.shape).map(([name, entry]) => [
+        name,
+        valueOf(name, isSecret(entry), variables, problems),
+      ]),
+    );
+    const result = schema.safeParse(input);
+    if (!result.success) {
+      problems.push(...result.error.issues.map((issue) => `${String(issue.path[0])}: ${issue.message}`));
+    }
+    return result.data as Settings[G];
+  };
+  const parsed: Settings = {
+    server: read('server'),
+    storage: read('storage'),
+    secrets: read('secrets'),
+    mail: read('mail'),
+    codes: read('codes'),
+    twoFactor: read('twoFactor'),
+    tokens: read('tokens'),
+    accounts: read('accounts'),
+    limits: read('limits'),
+  };
+  if (problems.length === 0) problems.push(...findContradictions(parsed));
+  if (problems.length > 0) throw new ConfigurationError(problems);
+  return parsed;
+}
+
+function isSecret(entry: { meta(): unknown }): boolean {
+  return (entry.meta() as EntryMeta | undefined)?.secret === true;
+}
+
+/** A secret may also stand in a file (`NAME_FILE`), as container platforms mount them. Empty means absent. */
+function valueOf(name: string, secret: boolean, variables: Variables, problems: string[]): string | undefined {
+  const file = secret ? variables[`${name}_FILE`] : undefined;
+  const value = variables[name];
+  if (!file) return value === '' ? undefined : value;
+  if (value) problems.push(`${name} and ${name}_FILE are both set; keep one`);
+  try {
+    return readFileSync(file, 'utf8').trim();
+  } catch {
+    problems.push(`${name}_FILE: the file cannot be read`);
+    return undefined;
+  }
+}

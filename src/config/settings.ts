@@ -1,0 +1,311 @@
+import { z } from 'zod';
+import {
+  choice,
+  duration,
+  durationOrOff,
+  flag,
+  freeList,
+  integer,
+  integerOrOff,
+  listOf,
+  rateOrOff,
+  ratesOrOff,
+  text,
+  textWithDefault,
+} from './values.js';
+
+const origin = z.url({ protocol: /^https?$/, error: 'must be an http(s) URL' });
+
+/**
+ * One schema a feature. The key is the name in the environment; `describe` is its row in
+ * docs/configuration.md and .env.example, which are generated from here.
+ */
+export const settings = {
+  server: {
+    title: 'Server',
+    schema: z
+      .object({
+        NODE_ENV: choice({ default: 'development', of: ['development', 'test', 'production'] }).describe(
+          '`production` refuses to start with development stand-ins (outbox, generated secrets).',
+        ),
+        HOST: textWithDefault({ default: '127.0.0.1', allowed: 'an address' }).describe(
+          'The address to listen on. Containers and gateways on other hosts need `0.0.0.0` or `::`.',
+        ),
+        PORT: integer({ default: 3000, min: 0, max: 65535 }).describe('The port to listen on; 0 takes any free one.'),
+        PUBLIC_URL: text({ allowed: 'an http(s) URL', check: origin }).describe(
+          'Where users reach this service; links and the default issuer are built from it, never from a request’s Host header. Required in production. Absent: `http://HOST:PORT`.',
+        ),
+        CORS_ORIGINS: freeList({ allowed: 'origins, comma-separated', each: origin }).describe(
+          'Browser origins that may call the API. Empty: none.',
+        ),
+        TRUSTED_PROXIES: freeList({ allowed: 'addresses or CIDR ranges, comma-separated' }).describe(
+          'Proxies whose X-Forwarded-For is believed. Empty: the socket’s address is the client.',
+        ),
+        LOG_LEVEL: choice({ default: 'info', of: ['debug', 'info', 'warn', 'error'] }).describe(
+          'The least level that is logged. No level logs a secret.',
+        ),
+        DOCS_ENABLED: flag({ default: 'on' }).describe('Whether /docs, /redoc and /openapi.json are served.'),
+      })
+      .transform((env) => ({
+        environment: env.NODE_ENV,
+        production: env.NODE_ENV === 'production',
+        host: env.HOST,
+        port: env.PORT,
+        publicUrl: env.PUBLIC_URL?.replace(/\/+$/, '') ?? null,
+        corsOrigins: env.CORS_ORIGINS,
+        trustedProxies: env.TRUSTED_PROXIES,
+        logLevel: env.LOG_LEVEL,
+        docsEnabled: env.DOCS_ENABLED,
+      })),
+  },
+  storage: {
+    title: 'Storage',
+    schema: z
+      .object({
+        DATABASE_URL: text({
+          allowed: 'a postgres:// URL',
+          secret: true,
+          check: z.string().regex(/^postgres(ql)?:\/\//, 'must be a postgres:// URL'),
+        }).describe(
+          'The PostgreSQL database (15 or newer). Absent: an embedded PostgreSQL keeps its data in DATA_DIR.',
+        ),
+        DATABASE_POOL_SIZE: integer({ default: 10, min: 2, max: 200 }).describe('Connections of one replica, at most.'),
+        DATA_DIR: textWithDefault({ default: '.countersign', allowed: 'a folder' }).describe(
+          'Where the embedded database and the secrets generated at the first start are kept.',
+        ),
+        MIGRATE_ON_START: flag({ default: 'on' }).describe(
+          'Whether a starting replica applies pending migrations (one does, the others wait).',
+        ),
+      })
+      .transform((env) => ({
+        databaseUrl: env.DATABASE_URL,
+        poolSize: env.DATABASE_POOL_SIZE,
+        dataDir: env.DATA_DIR,
+        migrateOnStart: env.MIGRATE_ON_START,
+      })),
+  },
+  secrets: {
+    title: 'Secrets',
+    schema: z
+      .object({
+        SECRET_KEY: text({
+          allowed: '≥ 32 characters',
+          secret: true,
+          check: z.string().min(32, 'must be at least 32 characters, such as the output of: openssl rand -base64 48'),
+        }).describe(
+          'The root secret: the keys that seal, hash and sign are derived from it with HKDF (RFC 5869). Required in production; otherwise generated once and kept in DATA_DIR. Losing it loses every enrolled authenticator.',
+        ),
+        ENCRYPTION_KEYS: text({
+          allowed: '`id:key` pairs, comma-separated; a key is 32 bytes in base64',
+          secret: true,
+          check: z
+            .string()
+            .refine(
+              (value) => value.split(',').every((pair) => /^[\w-]{1,16}:[A-Za-z0-9+/]{43}=$/.test(pair.trim())),
+              'must be id:key pairs, a key being 32 bytes in base64 (openssl rand -base64 32)',
+            ),
+        }).describe(
+          'Keys that seal secrets at rest (AES-256-GCM). The first one seals, all of them open. Absent: one key derived from SECRET_KEY.',
+        ),
+      })
+      .transform((env) => ({ secretKey: env.SECRET_KEY, encryptionKeys: env.ENCRYPTION_KEYS })),
+  },
+  mail: {
+    title: 'Mail',
+    schema: z
+      .object({
+        SMTP_URL: text({
+          allowed: 'an smtp:// or smtps:// URL',
+          secret: true,
+          check: z.string().regex(/^smtps?:\/\//, 'must be an smtp:// or smtps:// URL'),
+        }).describe(
+          'The mail server, such as `smtp://user:password@mail.example.com:587`. Required in production; otherwise mails are kept in memory and shown at /dev/outbox.',
+        ),
+        MAIL_FROM: textWithDefault({
+          default: 'Countersign <no-reply@localhost>',
+          allowed: 'an address',
+          check: z.string().regex(/^[^\r\n]*$/, 'must be one line'),
+        }).describe('The sender of every mail.'),
+      })
+      .transform((env) => ({ smtpUrl: env.SMTP_URL, from: env.MAIL_FROM })),
+  },
+  codes: {
+    title: 'Codes',
+    schema: z
+      .object({
+        EMAIL_CODE_LENGTH: integer({ default: 7, min: 6, max: 10 }).describe(
+          'Characters of an e-mailed code (NIST SP 800-63B-4 §3.1.3.2 asks for 6 or more).',
+        ),
+        CODE_CHARACTERS: textWithDefault({
+          default: '0123456789',
+          allowed: '10–64 different letters and digits',
+          check: z
+            .string()
+            .regex(/^[0-9A-Za-z]{10,64}$/, 'must be 10 to 64 letters and digits')
+            .refine((value) => new Set(value).size === value.length, 'names a character twice'),
+        }).describe('The characters of a sent code.'),
+        CODE_TTL: duration({ default: '5m', min: '30s', max: '10m' }).describe(
+          'How long a code and its code token live, counted from creation (OWASP ASVS 5.0 6.5.5).',
+        ),
+        CODE_RESEND_COOLDOWN: durationOrOff({ default: '60s', min: '1s', max: '10m' }).describe(
+          'The least time between two messages to one destination, whatever their purpose.',
+        ),
+        CODE_TOKEN_MAX_ATTEMPTS: integerOrOff({ default: 5, min: 3, max: 10 }).describe(
+          'Guesses of one code token, counted before the code is looked at.',
+        ),
+        CODE_TOKEN_RETRY_WAIT: durationOrOff({ default: '2s', min: '0s', max: '10s' }).describe(
+          'The least time between two guesses of one code token; a quicker one is refused without being counted.',
+        ),
+        CODE_TOKEN_MAX_ACTIVE: integerOrOff({ default: 3, min: 1, max: 10 }).describe(
+          'Unfinished, unexpired code tokens of one user.',
+        ),
+      })
+      .transform((env) => ({
+        emailLength: env.EMAIL_CODE_LENGTH,
+        characters: env.CODE_CHARACTERS,
+        ttlSeconds: env.CODE_TTL,
+        resendCooldownSeconds: env.CODE_RESEND_COOLDOWN ?? 0,
+        maxAttempts: env.CODE_TOKEN_MAX_ATTEMPTS,
+        retryWaitSeconds: env.CODE_TOKEN_RETRY_WAIT ?? 0,
+        maxActive: env.CODE_TOKEN_MAX_ACTIVE,
+      })),
+  },
+  twoFactor: {
+    title: 'Two-factor policy',
+    schema: z
+      .object({
+        TWO_FACTOR_TRUSTED_METHODS: listOf({
+          default: 'email,sms,totp',
+          of: ['none', 'email', 'sms', 'totp'],
+        }).describe(
+          'Methods accepted as a complete second factor. `none` makes the second factor optional. A method that is only the fallback leads to an enrollment token.',
+        ),
+        TWO_FACTOR_FALLBACK_METHOD: choice({ default: 'email', of: ['email', 'sms', 'none'] }).describe(
+          'What is asked while a user has no device of a trusted method.',
+        ),
+        TWO_FACTOR_AAL2_METHODS: listOf({
+          default: 'totp,sms,recovery_codes',
+          of: ['totp', 'sms', 'recovery_codes', 'email'],
+        }).describe(
+          'Second factors that lift a session to `acr: aal2`. NIST SP 800-63B-4 §3.1.3.1 bars e-mail from it, so it counts only where it is added here.',
+        ),
+        STEP_UP_MAX_AGE: duration({ default: '5m', min: '1m', max: '15m' }).describe(
+          'How recent the last proof of a factor must be for a change of security settings (RFC 9470, OWASP ASVS 5.0 7.5.1).',
+        ),
+        TOTP_ISSUER: textWithDefault({
+          default: 'Countersign',
+          allowed: '1–64 characters without a colon',
+          check: z.string().regex(/^[^:\r\n]{1,64}$/, 'must be 1 to 64 characters without a colon'),
+        }).describe('The name that authenticator apps show.'),
+        TOTP_WINDOW: integer({ default: 1, min: 0, max: 1 }).describe(
+          'Time steps before and after the present one that are accepted (RFC 6238 §5.2).',
+        ),
+        ENROLLMENT_TOKEN_TTL: duration({ default: '15m', min: '1m', max: '15m' }).describe(
+          'How long an enrollment token lives; it dies at the first confirmed device.',
+        ),
+        PENDING_DEVICE_TTL: duration({ default: '15m', min: '1m', max: '1h' }).describe(
+          'How long a created device waits for its confirmation.',
+        ),
+      })
+      .transform((env) => ({
+        trustedMethods: env.TWO_FACTOR_TRUSTED_METHODS,
+        fallbackMethod: env.TWO_FACTOR_FALLBACK_METHOD,
+        aal2Methods: env.TWO_FACTOR_AAL2_METHODS,
+        stepUpMaxAgeSeconds: env.STEP_UP_MAX_AGE,
+        totpIssuer: env.TOTP_ISSUER,
+        totpWindow: env.TOTP_WINDOW,
+        enrollmentTokenTtlSeconds: env.ENROLLMENT_TOKEN_TTL,
+        pendingDeviceTtlSeconds: env.PENDING_DEVICE_TTL,
+      })),
+  },
+  tokens: {
+    title: 'Tokens',
+    schema: z
+      .object({
+        TOKEN_ISSUER: text({ allowed: 'a URL', check: origin }).describe('The `iss` claim. Absent: PUBLIC_URL.'),
+        TOKEN_AUDIENCE: textWithDefault({ default: 'countersign', allowed: 'a name or URL' }).describe(
+          'The `aud` claim.',
+        ),
+        ACCESS_TOKEN_TTL: duration({ default: '5m', min: '1m', max: '15m' }).describe(
+          'How long an access token lives.',
+        ),
+        REFRESH_TOKEN_IDLE_TTL: duration({ default: '7d', min: '5m', max: '90d' }).describe(
+          'A session ends when it was not refreshed for so long.',
+        ),
+        REFRESH_TOKEN_MAX_TTL: duration({ default: '30d', min: '5m', max: '365d' }).describe(
+          'A session ends so long after the sign-in, whatever happens (RFC 9700 §4.14).',
+        ),
+        REFRESH_TOKEN_REUSE_GRACE: duration({ default: '10s', min: '0s', max: '60s' }).describe(
+          'For so long a rotated refresh token answers with the same successor again, while that is unused: a client that lost the answer may repeat the request.',
+        ),
+        SESSIONS_PER_USER: integer({ default: 20, min: 1, max: 1000 }).describe(
+          'Sessions of one user; one more ends the oldest.',
+        ),
+        CLOCK_LEEWAY: duration({ default: '30s', min: '0s', max: '60s' }).describe(
+          'How far clocks may differ when times in tokens are checked.',
+        ),
+      })
+      .transform((env) => ({
+        issuer: env.TOKEN_ISSUER,
+        audience: env.TOKEN_AUDIENCE,
+        accessTtlSeconds: env.ACCESS_TOKEN_TTL,
+        refreshIdleTtlSeconds: env.REFRESH_TOKEN_IDLE_TTL,
+        refreshMaxTtlSeconds: env.REFRESH_TOKEN_MAX_TTL,
+        refreshReuseGraceSeconds: env.REFRESH_TOKEN_REUSE_GRACE,
+        sessionsPerUser: env.SESSIONS_PER_USER,
+        leewaySeconds: env.CLOCK_LEEWAY,
+      })),
+  },
+  accounts: {
+    title: 'Accounts and passwords',
+    schema: z
+      .object({
+        SIGNUP_ALLOWED: flag({ default: 'on' }).describe('Whether strangers may register.'),
+        REVEAL_EXISTING_ACCOUNTS: flag({ default: 'off' }).describe(
+          '`on` answers 409 when a registration names a taken address; `off` answers as if it were new and tells the owner by mail.',
+        ),
+        PASSWORD_MIN_LENGTH: integer({ default: 8, min: 8, max: 64 }).describe(
+          'Code points of a new password, at least. 15 or more is advised where no second factor is asked (NIST SP 800-63B-4 §3.1.1.2).',
+        ),
+        ARGON2_MEMORY_KIB: integer({ default: 19_456, min: 7_168, max: 1_048_576 }).describe(
+          'Memory of one argon2id hash (RFC 9106). The weakest settings allowed are the rows of OWASP’s password storage cheat sheet.',
+        ),
+        ARGON2_ITERATIONS: integer({ default: 2, min: 1, max: 10 }).describe('Passes of one argon2id hash.'),
+        ARGON2_PARALLELISM: integer({ default: 1, min: 1, max: 4 }).describe('Lanes of one argon2id hash.'),
+      })
+      .transform((env) => ({
+        signupAllowed: env.SIGNUP_ALLOWED,
+        revealExisting: env.REVEAL_EXISTING_ACCOUNTS,
+        passwordMinLength: env.PASSWORD_MIN_LENGTH,
+        argon2: {
+          memoryKib: env.ARGON2_MEMORY_KIB,
+          iterations: env.ARGON2_ITERATIONS,
+          parallelism: env.ARGON2_PARALLELISM,
+        },
+      })),
+  },
+  limits: {
+    title: 'Limits',
+    schema: z
+      .object({
+        THROTTLE_SIGN_IN_PER_IP: rateOrOff({ default: '30/1m' }).describe(
+          'Sign-in requests of one address (IPv6: one /64), per replica.',
+        ),
+        THROTTLE_OVERALL_PER_IP: rateOrOff({ default: '300/5m' }).describe('All requests of one address, per replica.'),
+        PASSWORD_FREE_FAILURES: integerOrOff({ default: 10, min: 3, max: 100 }).describe(
+          'Wrong passwords for one identifier before each further one waits: 30 s, doubling to 15 min, forgotten after 12 h. The same for unknown identifiers.',
+        ),
+        SEND_PER_DESTINATION: ratesOrOff({ default: '5/1h,10/1d' }).describe(
+          'Messages to one destination that were not answered with the right code.',
+        ),
+      })
+      .transform((env) => ({
+        signInPerIp: env.THROTTLE_SIGN_IN_PER_IP,
+        overallPerIp: env.THROTTLE_OVERALL_PER_IP,
+        passwordFreeFailures: env.PASSWORD_FREE_FAILURES,
+        sendPerDestination: env.SEND_PER_DESTINATION,
+      })),
+  },
+} as const;
+
+export type SettingsGroup = keyof typeof settings;

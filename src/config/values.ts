@@ -1,0 +1,167 @@
+import { z } from 'zod';
+
+/** What the generated papers say about one configuration entry. */
+export interface EntryMeta {
+  /** The value that applies when the entry is absent, as it would be written in `.env`. */
+  default?: string;
+  /** The allowed range or list, in words. */
+  allowed: string;
+  /** Never printed, and also readable from a file named by `NAME_FILE`. */
+  secret?: boolean;
+}
+
+const UNITS = { s: 1, m: 60, h: 3600, d: 86_400 } as const;
+
+/** `30s`, `5m`, `24h`, `7d` → whole seconds; null where it is none of them. */
+export function parseDuration(text: string): number | null {
+  const match = /^(\d{1,9})([smhd])$/.exec(text);
+  if (!match) return null;
+  return Number(match[1]) * UNITS[match[2] as keyof typeof UNITS];
+}
+
+/** A time span in seconds. */
+export function duration(options: { default: string; min: string; max: string }) {
+  const min = parseDuration(options.min) ?? 0;
+  const max = parseDuration(options.max) ?? Number.MAX_SAFE_INTEGER;
+  const schema = z.string().transform((text, ctx): number => {
+    const seconds = parseDuration(text);
+    if (seconds === null) {
+      ctx.addIssue(`must be a time span such as 30s, 5m, 24h or 7d`);
+      return z.NEVER;
+    }
+    if (seconds < min || seconds > max) ctx.addIssue(`must be between ${options.min} and ${options.max}`);
+    return seconds;
+  });
+  return schema.prefault(options.default).meta({ default: options.default, allowed: `${options.min}–${options.max}` });
+}
+
+/** A time span in seconds, or null where it is switched `off`. */
+export function durationOrOff(options: { default: string; min: string; max: string }) {
+  const span = duration({ ...options, default: options.default === 'off' ? options.min : options.default });
+  const schema = z.union([z.literal('off').transform(() => null), span]);
+  return schema.prefault(options.default).meta({
+    default: options.default,
+    allowed: `${options.min}–${options.max}, or \`off\``,
+  });
+}
+
+/** A whole number. */
+export function integer(options: { default: number; min: number; max: number }) {
+  const schema = z
+    .string()
+    .regex(/^-?\d+$/, 'must be a whole number')
+    .transform(Number)
+    .pipe(z.number().min(options.min).max(options.max));
+  return schema.prefault(String(options.default)).meta({
+    default: String(options.default),
+    allowed: `${options.min}–${options.max}`,
+  });
+}
+
+/** A whole number, or null where the limit is switched `off`. */
+export function integerOrOff(options: { default: number; min: number; max: number }) {
+  const schema = z.union([z.literal('off').transform(() => null), integer(options)]);
+  return schema.prefault(String(options.default)).meta({
+    default: String(options.default),
+    allowed: `${options.min}–${options.max}, or \`off\``,
+  });
+}
+
+export interface Rate {
+  points: number;
+  seconds: number;
+}
+
+function parseRate(text: string): Rate | null {
+  const match = /^([1-9]\d{0,6})\/(\w+)$/.exec(text);
+  const seconds = parseDuration(match?.[2] ?? '');
+  return match && seconds ? { points: Number(match[1]), seconds } : null;
+}
+
+/** `30/1m` → 30 in 60 seconds, or null where the limit is switched `off`. */
+export function rateOrOff(options: { default: string }) {
+  const schema = z.string().transform((text, ctx): Rate | null => {
+    if (text === 'off') return null;
+    const rate = parseRate(text);
+    if (!rate) ctx.addIssue('must be a rate such as 30/1m, or off');
+    return rate;
+  });
+  return schema
+    .prefault(options.default)
+    .meta({ default: options.default, allowed: 'a rate such as `30/1m`, or `off`' });
+}
+
+/** Several rates at once (`5/1h,10/1d`), or an empty list where the limit is switched `off`. */
+export function ratesOrOff(options: { default: string }) {
+  const schema = z
+    .string()
+    .transform((text) => (text === 'off' ? [] : text.split(',').map((part) => part.trim())))
+    .transform((parts, ctx) =>
+      parts.map((part) => parseRate(part) ?? ctx.addIssue('must be rates such as 5/1h,10/1d, or off')),
+    )
+    .transform((rates) => rates.filter((rate): rate is Rate => typeof rate === 'object'));
+  return schema.prefault(options.default).meta({
+    default: options.default,
+    allowed: 'rates such as `5/1h,10/1d`, or `off`',
+  });
+}
+
+export function flag(options: { default: 'on' | 'off' }) {
+  const schema = z
+    .enum(['on', 'off', 'true', 'false'], 'must be on or off')
+    .transform((text) => text === 'on' || text === 'true');
+  return schema.prefault(options.default).meta({ default: options.default, allowed: '`on`, `off`' });
+}
+
+export function choice<const T extends readonly [string, ...string[]]>(options: { default: T[number]; of: T }) {
+  return z
+    .enum(options.of)
+    .prefault(options.default)
+    .meta({
+      default: options.default,
+      allowed: options.of.map((value) => `\`${value}\``).join(', '),
+    });
+}
+
+/** A comma-separated list without repetition. */
+export function listOf<const T extends readonly [string, ...string[]]>(options: { default: string; of: T }) {
+  const schema = z
+    .string()
+    .transform((text) => text.split(',').map((part) => part.trim()))
+    .pipe(z.array(z.enum(options.of)).min(1))
+    .refine((values) => new Set(values).size === values.length, 'names a value twice');
+  return schema.prefault(options.default).meta({
+    default: options.default,
+    allowed: `one or more of ${options.of.map((value) => `\`${value}\``).join(', ')}`,
+  });
+}
+
+/** A comma-separated list of free values; empty where the entry is absent. */
+export function freeList(options: { allowed: string; each?: z.ZodType<string, string> }) {
+  const schema = z
+    .string()
+    .transform((text) =>
+      text
+        .split(',')
+        .map((part) => part.trim())
+        .filter((part) => part !== ''),
+    )
+    .pipe(z.array(options.each ?? z.string()));
+  return schema.prefault('').meta({ default: '', allowed: options.allowed });
+}
+
+/** Text that may be absent (null). */
+export function text(options: { allowed: string; secret?: boolean; check?: z.ZodType<string, string> }) {
+  return (options.check ?? z.string())
+    .nullable()
+    .prefault(null)
+    .meta({ allowed: options.allowed, secret: options.secret ?? false });
+}
+
+/** Text that always has a value. */
+export function textWithDefault(options: { default: string; allowed: string; check?: z.ZodType<string, string> }) {
+  return (options.check ?? z.string()).prefault(options.default).meta({
+    default: options.default,
+    allowed: options.allowed,
+  });
+}

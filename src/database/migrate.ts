@@ -1,0 +1,37 @@
+import { runMigrations as migrateJobs } from 'graphile-worker';
+import { Client } from 'pg';
+import { DataSource } from 'typeorm';
+import { migrations } from './migrations.js';
+
+/** Any fixed number; it only has to be the same in every replica. */
+const MIGRATION_LOCK = 4_227_001;
+
+/**
+ * Applies what is pending: the tables of this service and those of its job queue. Replicas that start together
+ * queue on an advisory lock of one session, which dies with its process, so a killed migration blocks nobody.
+ *
+ * @returns the names of the migrations that were applied
+ */
+export async function migrate(databaseUrl: string): Promise<string[]> {
+  const lock = new Client({ connectionString: databaseUrl });
+  await lock.connect();
+  try {
+    await lock.query('SELECT pg_advisory_lock($1)', [MIGRATION_LOCK]);
+    const applied = await migrateTables(databaseUrl);
+    await migrateJobs({ connectionString: databaseUrl, schema: 'graphile_worker' });
+    return applied;
+  } finally {
+    await lock.end();
+  }
+}
+
+async function migrateTables(databaseUrl: string): Promise<string[]> {
+  const source = new DataSource({ type: 'postgres', url: databaseUrl, installExtensions: false, migrations });
+  await source.initialize();
+  try {
+    const applied = await source.runMigrations({ transaction: 'each' });
+    return applied.map((migration) => migration.name);
+  } finally {
+    await source.destroy();
+  }
+}

@@ -1,0 +1,4 @@
+import { CreateFoundation1795298400000 } from '../../migrations/1795298400000-create-foundation.js';
+
+/** Every migration, oldest first. A list instead of a glob: a glob that matches nothing is silently "up to date". */
+export const migrations = [CreateFoundation1795298400000];

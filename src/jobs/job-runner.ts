@@ -1,0 +1,196 @@
+import { Injectable, Logger, type BeforeApplicationShutdown, type OnApplicationBootstrap } from '@nestjs/common';
+import { EventEmitter } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Logger as WorkerLogger, run, type Runner, type TaskList, type WorkerEvents } from 'graphile-worker';
+import { Pool } from 'pg';
+import { Config } from '../config/config.js';
+import type { TaskName, Tasks } from './tasks.js';
+
+export interface JobAttempt {
+  /** 1 the first time. */
+  attempt: number;
+  /** Whether a failure of this attempt is the end of the job. */
+  lastAttempt: boolean;
+}
+
+/** Throwing means "try again later". The error's message is stored beside the job in clear text. */
+export type JobHandler<N extends TaskName> = (payload: Tasks[N], attempt: JobAttempt) => Promise<void>;
+
+/** How many jobs one replica does at a time. */
+const CONCURRENCY = 4;
+/** One connection a job, and one that listens for new ones. */
+const POOL_SIZE = CONCURRENCY + 1;
+
+/** Milliseconds. New jobs are announced; polling finds those whose time has come. */
+const POLL_INTERVAL = 2_000;
+/** A job must be over long before another replica may think that its worker died. */
+const JOB_LIMIT = 45_000;
+const LEASE_CHECK_INTERVAL = 30_000;
+const DRAIN_LIMIT = 15_000;
+const RESTART_PAUSE = 2_000;
+const CONNECT_TIMEOUT = 5_000;
+const STATEMENT_TIMEOUT = 5_000;
+
+/**
+ * graphile-worker itself waits four hours before it takes a job from a worker that was killed, and a code would have
+ * expired by then. No job runs longer than JOB_LIMIT, so an older lease belongs to a dead worker.
+ */
+const RELEASE_ABANDONED = `
+  SELECT graphile_worker.force_unlock_workers(array_agg(DISTINCT locked_by))
+  FROM graphile_worker.jobs WHERE locked_at < now() - interval '90 seconds'`;
+
+/** Does the jobs of the queue. Modules register their handlers in `onModuleInit`; the work starts after that. */
+@Injectable()
+export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutdown {
+  private readonly logger = new Logger(JobRunner.name);
+  private readonly tasks: TaskList = {};
+  private readonly stopping = new AbortController();
+  private readonly pool: Pool;
+  private runner: Runner | null = null;
+  /** Under this name the worker holds its leases. */
+  private workerId: string | null = null;
+  private leaseCheck: NodeJS.Timeout | undefined;
+
+  constructor(config: Config) {
+    this.pool = tolerantPool(config.storage.databaseUrl, this.logger);
+  }
+
+  handle<N extends TaskName>(name: N, handler: JobHandler<N>): void {
+    if (this.runner) throw new Error(`The handler of "${name}" came after the start; register it in onModuleInit`);
+    if (this.tasks[name]) throw new Error(`"${name}" has two handlers`);
+    this.tasks[name] = (payload, { job }) =>
+      within(JOB_LIMIT, () =>
+        handler(payload as Tasks[N], { attempt: job.attempts, lastAttempt: job.attempts >= job.max_attempts }),
+      );
+  }
+
+  async onApplicationBootstrap(): Promise<void> {
+    this.runner = await this.start();
+    this.leaseCheck = setInterval(() => void this.releaseAbandoned(), LEASE_CHECK_INTERVAL).unref();
+    void this.releaseAbandoned();
+    void this.keepRunning(this.runner);
+  }
+
+  /** Not `onApplicationShutdown`: the jobs that are being finished still need the service's database connections. */
+  async beforeApplicationShutdown(): Promise<void> {
+    this.stopping.abort();
+    clearInterval(this.leaseCheck);
+    const drained = await Promise.race([
+      // a worker that has just stopped by itself refuses to be stopped
+      this.runner?.stop().then(
+        () => true,
+        () => true,
+      ) ?? true,
+      sleep(DRAIN_LIMIT, false, { ref: false }),
+    ]);
+    if (!drained) {
+      this.logger.warn('Jobs did not end in time; their leases are released for another replica');
+      await this.releaseOwn().catch((error: unknown) => this.logger.warn(`They were not: ${messageOf(error)}`));
+    }
+    await Promise.race([this.pool.end(), sleep(CONNECT_TIMEOUT, undefined, { ref: false })]);
+  }
+
+  /** The worker ends by itself when it could not store how a job ended, as when the database restarts just then. */
+  private async keepRunning(runner: Runner): Promise<void> {
+    await runner.promise.catch(() => undefined);
+    while (!this.stopping.signal.aborted) {
+      try {
+        await sleep(RESTART_PAUSE, undefined, { signal: this.stopping.signal });
+        await this.releaseOwn();
+        this.runner = await this.start();
+        // the service may have begun to stop while the worker was starting
+        if (this.stopping.signal.aborted) await this.runner.stop();
+        else this.logger.log('The job worker was started again');
+        await this.runner.promise.catch(() => undefined);
+      } catch (error) {
+        if (!this.stopping.signal.aborted) this.logger.error(`The job worker cannot start: ${messageOf(error)}`);
+      }
+    }
+  }
+
+  private start(): Promise<Runner> {
+    const events: WorkerEvents = new EventEmitter();
+    events.on('pool:create', ({ workerPool }) => (this.workerId = workerPool.id));
+    return run({
+      pgPool: this.pool,
+      taskList: this.tasks,
+      concurrency: CONCURRENCY,
+      pollInterval: POLL_INTERVAL,
+      noHandleSignals: true,
+      logger: bridgeTo(this.logger),
+      events,
+      // said here, or else files and variables where the process was started decide
+      schema: 'graphile_worker',
+      parsedCronItems: [],
+      // Without a batch nobody awaits the statement that ends a job: its failure would be an unhandled rejection
+      // that ends the process. In a batch it ends the worker, and keepRunning starts another.
+      preset: { worker: { completeJobBatchDelay: 0, failJobBatchDelay: 0 } },
+    });
+  }
+
+  private async releaseAbandoned(): Promise<void> {
+    await this.pool.query(RELEASE_ABANDONED).catch((error: unknown) => {
+      this.logger.warn(`Abandoned jobs could not be looked for: ${messageOf(error)}`);
+    });
+  }
+
+  private async releaseOwn(): Promise<void> {
+    if (this.workerId === null) return;
+    await this.pool.query('SELECT graphile_worker.force_unlock_workers($1)', [[this.workerId]]);
+    this.workerId = null;
+  }
+}
+
+/** Without these handlers a connection that the database closes ends the process. */
+function tolerantPool(connectionString: string, logger: Logger): Pool {
+  const pool = new Pool({
+    connectionString,
+    max: POOL_SIZE,
+    application_name: 'countersign-jobs',
+    connectionTimeoutMillis: CONNECT_TIMEOUT,
+    statement_timeout: STATEMENT_TIMEOUT,
+    // the server's own limit does not help against a server that no longer answers
+    query_timeout: STATEMENT_TIMEOUT + 1_000,
+  });
+  const lost = (error: Error) => logger.warn(`A connection of the job worker was lost: ${error.message}`);
+  pool.on('error', lost);
+  pool.on('connect', (client) => client.on('error', lost));
+  return pool;
+}
+
+const METHODS: Readonly<Record<string, 'error' | 'warn'>> = { error: 'error', warning: 'warn' };
+
+/**
+ * The worker's messages without what it attaches to them: that holds payloads. A failed attempt is tried again, so
+ * it is one line; where it failed is for debugging.
+ */
+function bridgeTo(logger: Logger): WorkerLogger {
+  return new WorkerLogger(() => (level, message, meta) => {
+    const [line = message, ...stack] = message.split('\n');
+    if (meta?.failure === true) {
+      logger.warn(line);
+      logger.debug(stack.join('\n'));
+    } else {
+      logger[METHODS[level] ?? 'debug'](message);
+    }
+  });
+}
+
+async function within(milliseconds: number, job: () => Promise<void>): Promise<void> {
+  const over = new AbortController();
+  const limit = sleep(milliseconds, undefined, { signal: over.signal, ref: false }).then(
+    () => {
+      throw new Error(`The job was not over after ${milliseconds / 1000} s`);
+    },
+    () => undefined,
+  );
+  try {
+    await Promise.race([job(), limit]);
+  } finally {
+    over.abort();
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,29 @@
+import { Injectable } from '@nestjs/common';
+import type { EntityManager } from 'typeorm';
+import { firstRow } from '../database/sql.js';
+import type { TaskName, Tasks } from './tasks.js';
+
+export interface EnqueueOptions {
+  /** How often the task is tried, the first time included, before it is given up. */
+  maxAttempts?: number;
+}
+
+@Injectable()
+export class Jobs {
+  /**
+   * One row in the caller's transaction: what was rolled back is never done, what was committed is done at least
+   * once, by any replica.
+   */
+  async enqueue<N extends TaskName>(
+    tx: EntityManager,
+    name: N,
+    payload: Tasks[N],
+    { maxAttempts }: EnqueueOptions = {},
+  ): Promise<void> {
+    await firstRow(tx, 'SELECT id FROM graphile_worker.add_job($1, $2::json, max_attempts => $3::integer)', [
+      name,
+      JSON.stringify(payload),
+      maxAttempts ?? null,
+    ]);
+  }
+}

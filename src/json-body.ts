@@ -1,0 +1,45 @@
+import { Problem } from './problems/problem.js';
+
+const MAX_DEPTH = 16;
+/** Keys that would reach an object's prototype where somebody copies them without looking. */
+const RESERVED_KEYS = new Set(['__proto__', 'constructor', 'prototype']);
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/**
+ * Reads a JSON body strictly: UTF-8 without replacement characters or a byte order mark, bounded depth, no reserved
+ * keys, no NUL (PostgreSQL cannot store it) and no lone surrogates (which are no characters). Refused here, no field
+ * of any request needs to think of them.
+ * @throws Problem malformed_body
+ */
+export function parseJsonBody(bytes: Buffer): unknown {
+  // No body at all is an object without properties; what is missing is named field by field.
+  if (bytes.length === 0) return {};
+  const value = parse(bytes);
+  inspect(value, 1);
+  return value;
+}
+
+function parse(bytes: Buffer): unknown {
+  try {
+    return JSON.parse(utf8.decode(bytes));
+  } catch {
+    throw new Problem('malformed_body');
+  }
+}
+
+function inspect(value: unknown, depth: number): void {
+  if (typeof value === 'string') return inspectText(value);
+  if (typeof value !== 'object' || value === null) return;
+  if (depth > MAX_DEPTH) throw new Problem('malformed_body');
+  for (const [key, inner] of Object.entries(value)) {
+    if (RESERVED_KEYS.has(key)) throw new Problem('malformed_body');
+    inspectText(key);
+    inspect(inner, depth + 1);
+  }
+}
+
+function inspectText(text: string): void {
+  // A lone surrogate does not survive the way to UTF-8 and back.
+  if (text.includes('\0') || !text.isWellFormed()) throw new Problem('malformed_body');
+}

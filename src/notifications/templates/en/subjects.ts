@@ -1,0 +1,18 @@
+import type { LocaleTexts } from '../../messages.js';
+
+export const subjects: LocaleTexts['subjects'] = {
+  'sign-in-code': ({ code }) => `${code}: Your verification code`,
+  'device-code': ({ code }) => `${code}: Your verification code`,
+  'account-exists': () => 'You already have an account',
+  'wrong-codes': () => 'Wrong codes were entered for your account',
+  'device-added': () => 'A new second factor was added to your account',
+  'device-removed': () => 'A second factor was removed from your account',
+  'password-changed': () => 'Your password was changed',
+};
+
+export const deviceTypes: LocaleTexts['deviceTypes'] = {
+  email: 'e-mail address',
+  sms: 'phone number',
+  totp: 'authenticator app',
+  recovery_codes: 'set of recovery codes',
+};

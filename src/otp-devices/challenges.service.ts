@@ -1,0 +1,249 @@
+import { Injectable } from '@nestjs/common';
+import { InjectEntityManager } from '@nestjs/typeorm';
+import type { EntityManager } from 'typeorm';
+import { v7 as uuidv7 } from 'uuid';
+import { Audit } from '../audit/audit.service.js';
+import type { Client } from '../audit/client.js';
+import { Config } from '../config/config.js';
+import { SecretBox } from '../crypto/secret-box.js';
+import { Notifications } from '../notifications/notifications.service.js';
+import { Problem } from '../problems/problem.js';
+import { DestinationLimit } from '../throttling/destination-limit.js';
+import type { MethodType } from '../two-factor/policy.js';
+import { markEmailVerified } from '../users/user.queries.js';
+import { Users } from '../users/users.service.js';
+import type { ChallengePurpose } from './challenge.entity.js';
+import {
+  consumeChallenge,
+  FAILURES_BEFORE_PAUSE,
+  findChallengeState,
+  insertChallenge,
+  retargetChallenge,
+  secondsUntilOneExpires,
+  spendAttempt,
+  type ChallengeState,
+  type SpentAttempt,
+} from './challenge.queries.js';
+import { DEVICE_SECRET } from './device-secret.js';
+import type { DeviceState } from './methods/method.js';
+import { Methods } from './methods/registry.js';
+import type { OtpDevice } from './otp-device.entity.js';
+import { confirmDevice, lockDevice, storeProof } from './otp-device.queries.js';
+
+export interface OpenedChallenge {
+  challengeId: string;
+  /** Seconds until it expires. */
+  expiresIn: number;
+  /** Whether a message goes out now; false where the device needs none, or where one went out a moment ago. */
+  codeSent: boolean;
+  /** Seconds until another message may be asked for. */
+  resendIn: number;
+}
+
+/** What was proved by a right answer. */
+export interface Proof {
+  userId: string;
+  deviceId: string;
+  type: MethodType;
+  firstFactor: readonly string[];
+}
+
+export type Refusal =
+  | { reason: 'unknown' | 'expired' | 'void' | 'used' | 'exhausted' | 'wrong' }
+  | { reason: 'too_soon' | 'blocked'; retryAfter: number };
+
+export type Answer<T> = { ok: true; value: T } | { ok: false; refusal: Refusal };
+
+/** Asks devices and checks their answers: locks, counts, stores and audits for every method and every flow. */
+@Injectable()
+export class Challenges {
+  constructor(
+    @InjectEntityManager() private readonly db: EntityManager,
+    private readonly methods: Methods,
+    private readonly users: Users,
+    private readonly destinationLimit: DestinationLimit,
+    private readonly notifications: Notifications,
+    private readonly audit: Audit,
+    private readonly box: SecretBox,
+    private readonly config: Config,
+  ) {}
+
+  /**
+   * Asks a device, under the user's lock. Where a message went to the same destination a moment ago none is sent:
+   * the one who has the password must not be able to flood the mailbox.
+   * @throws Problem too_many_code_tokens
+   */
+  async open(
+    tx: EntityManager,
+    device: OtpDevice,
+    purpose: ChallengePurpose,
+    firstFactor: readonly string[],
+    ttlSeconds: number = this.config.codes.ttlSeconds,
+  ): Promise<OpenedChallenge> {
+    const method = this.methods.get(device.type);
+    const challengeId = uuidv7();
+    const permission = await this.permissionToSend(tx, device);
+    const question = permission.allowed
+      ? method.ask(this.stateOf(device), { challengeId, purpose })
+      : { codeHash: null, message: null };
+    const inserted = await insertChallenge(
+      tx,
+      {
+        id: challengeId,
+        userId: device.userId,
+        deviceId: device.id,
+        purpose,
+        firstFactor,
+        codeHash: question.codeHash,
+        ttlSeconds,
+      },
+      purpose === 'sign_in' ? this.config.codes.maxActive : null,
+    );
+    if (!inserted) {
+      throw new Problem('too_many_code_tokens', { retryAfter: await secondsUntilOneExpires(tx, device.userId) });
+    }
+    if (question.message) await this.notifications.enqueue(tx, question.message, { expiresAt: inserted.expiresAt });
+    return {
+      challengeId,
+      expiresIn: ttlSeconds,
+      codeSent: question.message !== null,
+      resendIn: permission.allowed ? this.cooldownOf(device) : permission.retryAfter,
+    };
+  }
+
+  /**
+   * Asks an open challenge again, the same device or another one. The earlier code is forgotten, the attempts and the
+   * expiry are not: a new question is not a new chance.
+   * @returns seconds until another message may be asked for; null where the challenge is not open
+   * @throws Problem code_recently_sent
+   */
+  async askAgain(
+    tx: EntityManager,
+    challengeId: string,
+    purpose: ChallengePurpose,
+    device: OtpDevice,
+  ): Promise<number | null> {
+    const state = await findChallengeState(tx, challengeId);
+    if (!state || this.refusalOf(state).reason !== 'wrong') return null;
+    const permission = await this.permissionToSend(tx, device);
+    if (!permission.allowed) throw new Problem('code_recently_sent', { retryAfter: permission.retryAfter });
+    const question = this.methods.get(device.type).ask(this.stateOf(device), { challengeId, purpose });
+    if (!(await retargetChallenge(tx, challengeId, device.id, question.codeHash))) return null;
+    if (question.message) {
+      await this.notifications.enqueue(tx, question.message, { expiresAt: state.expiresAt });
+    }
+    return this.cooldownOf(device);
+  }
+
+  /**
+   * Charges an attempt, compares, and on a right answer does `act` in the transaction that consumes the challenge.
+   * A wrong answer is returned, not thrown: an exception would roll back what was counted.
+   */
+  async answer<T>(
+    challengeId: string,
+    code: string,
+    client: Client,
+    act: (tx: EntityManager, proof: Proof) => Promise<T>,
+  ): Promise<Answer<T>> {
+    const spent = await spendAttempt(this.db, challengeId, this.config.codes);
+    if (!spent) return { ok: false, refusal: await this.findRefusal(challengeId) };
+    return this.db.transaction(async (tx): Promise<Answer<T>> => {
+      const device = await lockDevice(tx, spent.deviceId);
+      const verdict =
+        device && !spent.disabled
+          ? this.methods.get(device.type).verify(this.stateOf(device), spent, code, spent.now)
+          : { ok: false as const, reason: 'disabled' };
+      if (!device || !verdict.ok) {
+        await this.recordFailure(tx, spent, verdict.ok ? 'removed' : verdict.reason, client);
+        return { ok: false, refusal: { reason: 'wrong' } };
+      }
+      if (!(await consumeChallenge(tx, challengeId))) return { ok: false, refusal: { reason: 'used' } };
+      if (!(await storeProof(tx, device.id, verdict.lastStep))) throw new Error('A locked device lost its time step');
+      await this.afterProof(tx, device, spent.purpose);
+      const { userId, deviceId, type, firstFactor } = spent;
+      return { ok: true, value: await act(tx, { userId, deviceId, type, firstFactor }) };
+    });
+  }
+
+  /** The device that a challenge asks; null where there is no such challenge. */
+  async findDeviceId(challengeId: string): Promise<string | null> {
+    return (await findChallengeState(this.db, challengeId))?.deviceId ?? null;
+  }
+
+  /** Why a challenge takes no attempt now. */
+  async findRefusal(challengeId: string): Promise<Refusal> {
+    const state = await findChallengeState(this.db, challengeId);
+    return state ? this.refusalOf(state) : { reason: 'unknown' };
+  }
+
+  private refusalOf(state: ChallengeState): Refusal {
+    const { maxAttempts, retryWaitSeconds } = this.config.codes;
+    if (state.consumed) return { reason: 'used' };
+    if (state.void) return { reason: 'void' };
+    if (state.expired) return { reason: 'expired' };
+    if (maxAttempts !== null && state.attempts >= maxAttempts) return { reason: 'exhausted' };
+    if (state.blockedSeconds !== null && state.blockedSeconds > 0) {
+      return { reason: 'blocked', retryAfter: state.blockedSeconds };
+    }
+    const wait = retryWaitSeconds - (state.secondsSinceAttempt ?? retryWaitSeconds);
+    return wait > 0 ? { reason: 'too_soon', retryAfter: Math.ceil(wait) } : { reason: 'wrong' };
+  }
+
+  private async recordFailure(tx: EntityManager, spent: SpentAttempt, reason: string, client: Client): Promise<void> {
+    const { userId, type, failures } = spent;
+    await this.audit.record(tx, 'second-factor.failed', { userId, client }, { method: type, reason, failures });
+    // Once in a row of failures, not at each: whoever guesses must not be able to flood the owner's mailbox either.
+    if (failures !== FAILURES_BEFORE_PAUSE) return;
+    const user = await this.users.findActive(userId, tx);
+    if (user?.email) await this.notifications.enqueue(tx, { kind: 'wrong-codes', to: user.email });
+  }
+
+  /** The account's own address is proved by the first code that comes back from it. */
+  private async afterProof(tx: EntityManager, device: OtpDevice, purpose: ChallengePurpose): Promise<void> {
+    if (device.address === null) return;
+    await this.destinationLimit.forgive(tx, device.address);
+    if (device.confirmedAt !== null) return;
+    if (device.type === 'email') await markEmailVerified(tx, device.userId, device.address);
+    if (purpose === 'sign_in') await confirmDevice(tx, device.id);
+  }
+
+  private permissionToSend(tx: EntityManager, device: OtpDevice) {
+    if (device.address === null || !this.methods.get(device.type).sends)
+      return Promise.resolve({ allowed: true as const });
+    return this.destinationLimit.take(tx, device.address);
+  }
+
+  private cooldownOf(device: OtpDevice): number {
+    return this.methods.get(device.type).sends ? this.config.codes.resendCooldownSeconds : 0;
+  }
+
+  private stateOf(device: OtpDevice): DeviceState {
+    return {
+      id: device.id,
+      address: device.address,
+      secret: device.sealedSecret === null ? null : this.box.open(device.sealedSecret, DEVICE_SECRET, device.id),
+      lastStep: device.lastStep === null ? null : Number(device.lastStep),
+    };
+  }
+}
+
+/** What a caller is told about an attempt that did not succeed. */
+export function problemOf(refusal: Refusal): Problem {
+  switch (refusal.reason) {
+    case 'unknown':
+      return new Problem('invalid_token');
+    case 'expired':
+    case 'void':
+      return new Problem('token_expired');
+    case 'used':
+      return new Problem('token_already_used');
+    case 'exhausted':
+      return new Problem('too_many_attempts');
+    case 'wrong':
+      return new Problem('invalid_code');
+    case 'too_soon':
+      return new Problem('retry_too_soon', { retryAfter: refusal.retryAfter });
+    case 'blocked':
+      return new Problem('too_many_failures', { retryAfter: refusal.retryAfter });
+  }
+}

@@ -1,0 +1,208 @@
+import { Injectable } from '@nestjs/common';
+import { InjectEntityManager } from '@nestjs/typeorm';
+import type { EntityManager } from 'typeorm';
+import { v7 as uuidv7 } from 'uuid';
+import { Audit } from '../audit/audit.service.js';
+import type { Client } from '../audit/client.js';
+import { Config } from '../config/config.js';
+import { SecretBox } from '../crypto/secret-box.js';
+import { Notifications } from '../notifications/notifications.service.js';
+import { Problem } from '../problems/problem.js';
+import type { Principal } from '../tokens/principal.js';
+import { isLastDevice } from '../two-factor/policy.js';
+import { TwoFactor } from '../two-factor/two-factor.service.js';
+import { bumpEpoch } from '../users/user.queries.js';
+import { Users } from '../users/users.service.js';
+import { findLatestChallenge, lockUser } from './challenge.queries.js';
+import { Challenges, problemOf, type Proof } from './challenges.service.js';
+import { DEVICE_SECRET } from './device-secret.js';
+import type { Method, ShownOnce } from './methods/method.js';
+import { Methods } from './methods/registry.js';
+import type { OtpDevice } from './otp-device.entity.js';
+import {
+  confirmDevice,
+  deleteDevice,
+  ensureAddressDevice,
+  findDevices,
+  findOwnDevice,
+  insertPendingDevice,
+  renameDevice,
+} from './otp-device.queries.js';
+import type { CreateDeviceDto, UpdateDeviceDto } from './otp-devices.dto.js';
+
+export interface CreatedDevice {
+  device: OtpDevice;
+  shownOnce: ShownOnce | null;
+  resendIn: number | null;
+}
+
+@Injectable()
+export class Devices {
+  constructor(
+    @InjectEntityManager() private readonly db: EntityManager,
+    private readonly methods: Methods,
+    private readonly challenges: Challenges,
+    private readonly twoFactor: TwoFactor,
+    private readonly users: Users,
+    private readonly notifications: Notifications,
+    private readonly audit: Audit,
+    private readonly box: SecretBox,
+    private readonly config: Config,
+  ) {}
+
+  findAll(userId: string): Promise<OtpDevice[]> {
+    return findDevices(this.db, userId);
+  }
+
+  /** @throws Problem not_found, also for somebody else's device */
+  async getOwn(
+    userId: string,
+    deviceId: string,
+    db: EntityManager = this.db,
+  ): Promise<OtpDevice & { expired: boolean }> {
+    const device = await findOwnDevice(db, userId, deviceId);
+    if (!device) throw new Problem('not_found');
+    return device;
+  }
+
+  /** Creates a pending device; it counts for nothing until it is confirmed. */
+  async create(principal: Principal, wanted: CreateDeviceDto, client: Client): Promise<CreatedDevice> {
+    const { userId } = principal;
+    const method = await this.getAllowedMethod(principal, wanted.type);
+    const user = await this.users.getActive(userId);
+    const deviceId = uuidv7();
+    const created = await method.create({
+      deviceId,
+      email: wanted.email,
+      account: user.email ?? user.username ?? user.id,
+    });
+    if (!created.ok) throw new Problem('validation_failed', { errors: created.errors });
+    return this.db.transaction(async (tx) => {
+      await lockUser(tx, userId);
+      const device = await insertPendingDevice(tx, {
+        id: deviceId,
+        userId,
+        type: method.type,
+        name: wanted.name?.trim() ?? '',
+        address: created.address,
+        sealedSecret: created.secret === null ? null : this.box.seal(created.secret, DEVICE_SECRET, deviceId),
+        ttlSeconds: this.config.twoFactor.pendingDeviceTtlSeconds,
+      });
+      if (device.confirmedAt !== null) return { device, shownOnce: null, resendIn: null };
+      const resendIn = await this.askToConfirm(tx, device, method);
+      await this.audit.record(tx, 'device.created', { userId, client }, { deviceId: device.id, method: method.type });
+      return { device, shownOnce: created.shownOnce, resendIn };
+    });
+  }
+
+  /** Sends a code to a device that receives codes, to confirm it. */
+  async challenge(userId: string, deviceId: string): Promise<number> {
+    const device = await this.getOwn(userId, deviceId);
+    if (device.expired) throw new Problem('device_expired');
+    const method = this.methods.get(device.type);
+    if (!method.sends || device.confirmedAt !== null) throw new Problem('method_not_allowed');
+    const resendIn = await this.db.transaction(async (tx) => {
+      await lockUser(tx, userId);
+      return this.askToConfirm(tx, device, method);
+    });
+    return resendIn ?? 0;
+  }
+
+  /**
+   * Confirms a pending device with a code that it gave. `complete` runs in the same transaction, before everything
+   * that was open for the user becomes void.
+   */
+  async confirm<T>(
+    userId: string,
+    deviceId: string,
+    code: string,
+    client: Client,
+    complete: (tx: EntityManager, proof: Proof) => Promise<T>,
+  ): Promise<T> {
+    const pending = await this.getOwn(userId, deviceId);
+    if (pending.confirmedAt !== null) throw new Problem('device_already_confirmed');
+    if (pending.expired) throw new Problem('device_expired');
+    const challenge = await findLatestChallenge(this.db, deviceId, 'confirm');
+    if (!challenge) throw new Problem('invalid_code');
+    const answer = await this.challenges.answer(challenge.id, code, client, async (tx, proof) => {
+      if (!(await confirmDevice(tx, deviceId))) throw new Problem('device_expired');
+      if (this.methods.get(proof.type).preferredOnceConfirmed) await this.twoFactor.prefer(tx, userId, proof.type);
+      await this.audit.record(tx, 'device.confirmed', { userId, client }, { deviceId, method: proof.type });
+      await this.tell(tx, userId, 'device-added', pending);
+      const value = await complete(tx, proof);
+      await bumpEpoch(tx, userId);
+      return value;
+    });
+    if (answer.ok) return answer.value;
+    const { refusal } = answer;
+    // No code token is involved, so "sign in again" would be the wrong advice: another code is what is needed.
+    if (refusal.reason === 'expired' || refusal.reason === 'void') throw new Problem('invalid_code');
+    throw problemOf(refusal);
+  }
+
+  async update(userId: string, deviceId: string, changes: UpdateDeviceDto, client: Client): Promise<OtpDevice> {
+    const device = await this.getOwn(userId, deviceId);
+    if (changes.preferred) await this.twoFactor.change(userId, { preferredMethod: preferable(device) }, client);
+    if (changes.name !== undefined) await renameDevice(this.db, deviceId, changes.name.trim());
+    return this.getOwn(userId, deviceId);
+  }
+
+  /** @throws Problem last_device, where the policy demands one and there is no other */
+  async remove(userId: string, deviceId: string, client: Client): Promise<void> {
+    await this.db.transaction(async (tx) => {
+      // First: of two removals at once the second must see what the first has left.
+      await bumpEpoch(tx, userId);
+      const device = await this.getOwn(userId, deviceId, tx);
+      const facts = await this.twoFactor.factsOf(tx, userId);
+      if (isLastDevice(facts, deviceId)) throw new Problem('last_device');
+      await deleteDevice(tx, deviceId);
+      const isOnlyOfItsType = !facts.devices.some(({ id, type }) => id !== deviceId && type === device.type);
+      if (isOnlyOfItsType && facts.preferred === device.type) await this.twoFactor.prefer(tx, userId, null);
+      await this.audit.record(tx, 'device.removed', { userId, client }, { deviceId, method: device.type });
+      if (device.confirmedAt !== null) await this.tell(tx, userId, 'device-removed', device);
+    });
+  }
+
+  /** Holds the user's row: what is counted per user is counted one at a time. */
+  lockOwner(tx: EntityManager, userId: string): Promise<void> {
+    return lockUser(tx, userId);
+  }
+
+  /** The device of the account's own address, for the fallback. */
+  ensureAddressDevice(tx: EntityManager, userId: string, address: string): Promise<OtpDevice> {
+    return ensureAddressDevice(tx, { id: uuidv7(), userId, type: 'email', address });
+  }
+
+  private async getAllowedMethod(principal: Principal, type: CreateDeviceDto['type']): Promise<Method> {
+    const { policy } = await this.twoFactor.factsOf(this.db, principal.userId);
+    const allowed = principal.kind === 'enrollment' ? principal.methods : policy.trusted;
+    const method = this.methods.find(type);
+    if (!method || !allowed.includes(type)) throw new Problem('method_not_allowed');
+    return method;
+  }
+
+  /** Opens the challenge that a confirmation answers. What is shown once may be scanned for as long as it is pending. */
+  private async askToConfirm(tx: EntityManager, device: OtpDevice, method: Method): Promise<number | null> {
+    const ttlSeconds = method.sends ? this.config.codes.ttlSeconds : this.config.twoFactor.pendingDeviceTtlSeconds;
+    const opened = await this.challenges.open(tx, device, 'confirm', [], ttlSeconds);
+    if (!method.sends) return null;
+    if (!opened.codeSent) throw new Problem('code_recently_sent', { retryAfter: opened.resendIn });
+    return opened.resendIn;
+  }
+
+  private async tell(
+    tx: EntityManager,
+    userId: string,
+    kind: 'device-added' | 'device-removed',
+    device: OtpDevice,
+  ): Promise<void> {
+    const user = await this.users.getActive(userId, tx);
+    if (!user.email) return;
+    await this.notifications.enqueue(tx, { kind, to: user.email, deviceType: device.type, deviceName: device.name });
+  }
+}
+
+function preferable({ type, confirmedAt }: OtpDevice): 'email' | 'sms' | 'totp' {
+  if (confirmedAt === null || type === 'recovery_codes') throw new Problem('method_not_allowed');
+  return type;
+}

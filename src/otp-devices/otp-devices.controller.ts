@@ -1,0 +1,155 @@
+import { Body, Controller, Delete, Get, HttpCode, Param, ParseUUIDPipe, Patch, Post } from '@nestjs/common';
+import {
+  ApiAcceptedResponse,
+  ApiBody,
+  ApiCreatedResponse,
+  ApiExtraModels,
+  ApiNoContentResponse,
+  ApiOkResponse,
+  ApiOperation,
+  ApiTags,
+  getSchemaPath,
+} from '@nestjs/swagger';
+import { InjectEntityManager } from '@nestjs/typeorm';
+import type { EntityManager } from 'typeorm';
+import { CurrentClient, type Client } from '../audit/client.js';
+import { Problems } from '../problems/answers.js';
+import { ThrottledAs } from '../throttling/ip-throttle.guard.js';
+import { Accepts, CurrentPrincipal, CurrentUser, RequiresFresh } from '../tokens/access.js';
+import type { AccessPrincipal, Principal } from '../tokens/principal.js';
+import { TwoFactor } from '../two-factor/two-factor.service.js';
+import { Devices } from './devices.service.js';
+import type { OtpDevice } from './otp-device.entity.js';
+import {
+  CreateDeviceDto,
+  CreatedDeviceDto,
+  CreateEmailDeviceDto,
+  CreateTotpDeviceDto,
+  DeviceDto,
+  DeviceListDto,
+  ResendDto,
+  toCreatedDeviceDto,
+  toDeviceDto,
+  UpdateDeviceDto,
+} from './otp-devices.dto.js';
+
+@ApiTags('otp-devices')
+@ApiExtraModels(CreateTotpDeviceDto, CreateEmailDeviceDto)
+@Controller('otp-devices')
+export class OtpDevicesController {
+  constructor(
+    private readonly devices: Devices,
+    private readonly twoFactor: TwoFactor,
+    @InjectEntityManager() private readonly db: EntityManager,
+  ) {}
+
+  @Get()
+  @Accepts('access')
+  @ApiOperation({ operationId: 'listOtpDevices', summary: 'The user’s devices' })
+  @ApiOkResponse({ type: DeviceListDto })
+  async list(@CurrentUser() { userId }: AccessPrincipal): Promise<DeviceListDto> {
+    const { preferred } = await this.twoFactor.factsOf(this.db, userId);
+    const devices = await this.devices.findAll(userId);
+    return { items: devices.map((device) => toDeviceDto(device, preferred)) };
+  }
+
+  @Post()
+  @Accepts('access', 'enrollment')
+  @RequiresFresh()
+  @ThrottledAs('sign-in')
+  @ApiOperation({
+    operationId: 'createOtpDevice',
+    summary: 'Create a device, pending until it is confirmed',
+    description:
+      'An authenticator app’s secret is in this answer and in no other. To a mailbox a code is sent at once. Other pending devices of the type are replaced; confirmed ones never are.',
+  })
+  @ApiBody({
+    schema: {
+      oneOf: [{ $ref: getSchemaPath(CreateTotpDeviceDto) }, { $ref: getSchemaPath(CreateEmailDeviceDto) }],
+      discriminator: {
+        propertyName: 'type',
+        mapping: { totp: getSchemaPath(CreateTotpDeviceDto), email: getSchemaPath(CreateEmailDeviceDto) },
+      },
+    },
+    examples: {
+      totp: { value: { type: 'totp', name: 'My phone' } },
+      email: { value: { type: 'email', email: 'ada@example.org', name: 'Work' } },
+    },
+  })
+  @ApiCreatedResponse({ type: CreatedDeviceDto })
+  @Problems('method_not_allowed', 'code_recently_sent')
+  async create(
+    @Body() body: CreateDeviceDto,
+    @CurrentPrincipal() principal: Principal,
+    @CurrentClient() client: Client,
+  ): Promise<CreatedDeviceDto> {
+    const { device, shownOnce, resendIn } = await this.devices.create(principal, body, client);
+    return toCreatedDeviceDto(device, shownOnce, resendIn);
+  }
+
+  @Get(':id')
+  @Accepts('access')
+  @ApiOperation({ operationId: 'getOtpDevice', summary: 'One of the user’s devices' })
+  @ApiOkResponse({ type: DeviceDto })
+  @Problems('not_found')
+  async get(@Param('id', ParseUUIDPipe) id: string, @CurrentUser() { userId }: AccessPrincipal): Promise<DeviceDto> {
+    return this.shown(userId, await this.devices.getOwn(userId, id));
+  }
+
+  @Patch(':id')
+  @Accepts('access')
+  @RequiresFresh()
+  @ApiOperation({ operationId: 'updateOtpDevice', summary: 'Rename a device, or ask its method first' })
+  @ApiOkResponse({ type: DeviceDto })
+  @Problems('not_found', 'method_not_allowed')
+  async update(
+    @Param('id', ParseUUIDPipe) id: string,
+    @Body() body: UpdateDeviceDto,
+    @CurrentUser() { userId }: AccessPrincipal,
+    @CurrentClient() client: Client,
+  ): Promise<DeviceDto> {
+    return this.shown(userId, await this.devices.update(userId, id, body, client));
+  }
+
+  @Delete(':id')
+  @HttpCode(204)
+  @Accepts('access')
+  @RequiresFresh()
+  @ApiOperation({
+    operationId: 'removeOtpDevice',
+    summary: 'Remove a device',
+    description: 'Not the last one where a second factor is required. The user is told by mail.',
+  })
+  @ApiNoContentResponse({ description: 'Removed.' })
+  @Problems('not_found', 'last_device')
+  async remove(
+    @Param('id', ParseUUIDPipe) id: string,
+    @CurrentUser() { userId }: AccessPrincipal,
+    @CurrentClient() client: Client,
+  ): Promise<void> {
+    await this.devices.remove(userId, id, client);
+  }
+
+  @Post(':id/challenge')
+  @HttpCode(202)
+  @Accepts('access', 'enrollment')
+  @RequiresFresh()
+  @ThrottledAs('sign-in')
+  @ApiOperation({
+    operationId: 'challengeOtpDevice',
+    summary: 'Send another code to a mailbox that is not confirmed yet',
+  })
+  @ApiAcceptedResponse({ type: ResendDto })
+  @Problems('not_found', 'device_expired', 'method_not_allowed', 'code_recently_sent')
+  async challenge(
+    @Param('id', ParseUUIDPipe) id: string,
+    @CurrentPrincipal() { userId }: Principal,
+  ): Promise<ResendDto> {
+    return { resendIn: await this.devices.challenge(userId, id) };
+  }
+
+  private async shown(userId: string, device: OtpDevice): Promise<DeviceDto> {
+    const { preferred } = await this.twoFactor.factsOf(this.db, userId);
+    return toDeviceDto(device, preferred);
+  }
+}

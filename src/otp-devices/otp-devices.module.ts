@@ -1,0 +1,20 @@
+import { Module } from '@nestjs/common';
+import { TypeOrmModule } from '@nestjs/typeorm';
+import { TwoFactorModule } from '../two-factor/two-factor.module.js';
+import { UsersModule } from '../users/users.module.js';
+import { Challenge } from './challenge.entity.js';
+import { Challenges } from './challenges.service.js';
+import { Devices } from './devices.service.js';
+import { EmailMethod } from './methods/email.js';
+import { Methods } from './methods/registry.js';
+import { TotpMethod } from './methods/totp.js';
+import { OtpDevice } from './otp-device.entity.js';
+import { OtpDevicesController } from './otp-devices.controller.js';
+
+@Module({
+  imports: [TypeOrmModule.forFeature([OtpDevice, Challenge]), UsersModule, TwoFactorModule],
+  controllers: [OtpDevicesController],
+  providers: [Devices, Challenges, Methods, EmailMethod, TotpMethod],
+  exports: [Devices, Challenges, Methods],
+})
+export class OtpDevicesModule {}

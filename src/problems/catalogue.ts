@@ -1,0 +1,189 @@
+/** One stable code a caller may branch on. Codes are never renamed; adding one is a line here and nothing else. */
+interface CatalogueEntry {
+  status: number;
+  title: string;
+  /** What happened and what to do next, without telling whether an account exists. */
+  detail: string;
+}
+
+const entries = {
+  validation_failed: {
+    status: 400,
+    title: 'The request is not valid',
+    detail: 'Correct the fields listed in "errors" and send the request again.',
+  },
+  malformed_body: {
+    status: 400,
+    title: 'The body cannot be read',
+    detail:
+      'Send one well-formed JSON object in UTF-8, at most 16 levels deep, without control character NUL or reserved keys.',
+  },
+  authentication_required: {
+    status: 401,
+    title: 'No token was sent',
+    detail: 'Send an access token as "Authorization: Bearer …". Sign in with POST /api/v1/auth/token to get one.',
+  },
+  invalid_token: {
+    status: 401,
+    title: 'The token is not valid here',
+    detail: 'The token is malformed, expired, revoked or of the wrong kind. Refresh it or sign in again.',
+  },
+  insufficient_user_authentication: {
+    status: 401,
+    title: 'A more recent sign-in is needed',
+    detail: 'Prove a factor again with POST /api/v1/auth/step-up (or sign in again), then repeat the request.',
+  },
+  invalid_credentials: {
+    status: 401,
+    title: 'Wrong identifier or password',
+    detail: 'No active account matches the identifier and password that were sent.',
+  },
+  invalid_code: {
+    status: 401,
+    title: 'Wrong code',
+    detail:
+      'The code is wrong, was used before or belongs to another request. Type the newest code, or ask for another.',
+  },
+  token_expired: {
+    status: 401,
+    title: 'The code token is no longer valid',
+    detail: 'The code token has expired, or a change of the account’s security made it void. Sign in again.',
+  },
+  token_already_used: {
+    status: 401,
+    title: 'The code token was used before',
+    detail: 'This code token has already completed a sign-in. If that was not you, change your password.',
+  },
+  invalid_refresh_token: {
+    status: 401,
+    title: 'The refresh token is not valid',
+    detail: 'The session has ended or never existed. Sign in again.',
+  },
+  refresh_token_reused: {
+    status: 401,
+    title: 'The refresh token was used before',
+    detail: 'An already rotated refresh token came back, so its session was ended. Sign in again.',
+  },
+  too_many_attempts: {
+    status: 403,
+    title: 'Too many wrong codes',
+    detail: 'The attempts of this code are used up, even for the right one. Start again to get a new code.',
+  },
+  enrollment_required: {
+    status: 403,
+    title: 'A second factor must be enrolled first',
+    detail:
+      'An enrollment token only opens creating and confirming an OTP device. Finish the enrollment to get an access token.',
+  },
+  two_factor_not_configured: {
+    status: 403,
+    title: 'No second factor is configured',
+    detail: 'A second factor is required, but this account has no device and no address for one. Ask an administrator.',
+  },
+  two_factor_required_by_policy: {
+    status: 403,
+    title: 'The second factor cannot be switched off',
+    detail: 'The policy of this service requires a second factor for this account.',
+  },
+  method_not_allowed: {
+    status: 403,
+    title: 'The method is not allowed',
+    detail:
+      'Choose a method that the policy allows and of which a confirmed device exists; GET /api/v1/users/me/two-factor lists them.',
+  },
+  registration_closed: {
+    status: 403,
+    title: 'Registration is closed',
+    detail: 'This service does not accept new accounts. Ask an administrator for one.',
+  },
+  not_found: {
+    status: 404,
+    title: 'Not found',
+    detail: 'Nothing of yours is at this address.',
+  },
+  http_method_not_allowed: {
+    status: 405,
+    title: 'The HTTP method is not allowed here',
+    detail: 'This path exists, but not with this method; the Allow header names those it knows.',
+  },
+  identity_taken: {
+    status: 409,
+    title: 'The address or name is taken',
+    detail: 'An account with this e-mail address or username exists. Sign in, or choose another.',
+  },
+  device_already_confirmed: {
+    status: 409,
+    title: 'The device is confirmed already',
+    detail: 'Nothing is left to confirm. Sign in with it.',
+  },
+  last_device: {
+    status: 409,
+    title: 'The last device cannot be removed',
+    detail: 'The policy requires a second factor. Enroll another device first.',
+  },
+  device_expired: {
+    status: 410,
+    title: 'The device was not confirmed in time',
+    detail: 'A device must be confirmed soon after it was created. Create it again.',
+  },
+  payload_too_large: {
+    status: 413,
+    title: 'The body is too large',
+    detail: 'Send at most 32 KiB.',
+  },
+  unsupported_media_type: {
+    status: 415,
+    title: 'The media type is not supported',
+    detail: 'Send the body as application/json in UTF-8, without content encoding.',
+  },
+  too_many_requests: {
+    status: 429,
+    title: 'Too many requests',
+    detail: 'Wait as long as Retry-After says.',
+  },
+  too_many_failures: {
+    status: 429,
+    title: 'Too many failures',
+    detail: 'After repeated failures this sign-in pauses for a while. Wait as long as Retry-After says.',
+  },
+  retry_too_soon: {
+    status: 429,
+    title: 'The last attempt was a moment ago',
+    detail: 'Wait as long as Retry-After says between two attempts. This attempt was not counted.',
+  },
+  too_many_code_tokens: {
+    status: 429,
+    title: 'Too many sign-ins are open',
+    detail: 'Finish one of the open sign-ins, or wait as long as Retry-After says until one expires.',
+  },
+  code_recently_sent: {
+    status: 429,
+    title: 'A code was sent a moment ago',
+    detail: 'Look for the last message, or wait as long as Retry-After says before asking for another.',
+  },
+  headers_too_large: {
+    status: 431,
+    title: 'The request header is too large',
+    detail: 'Send at most 16 KiB of header fields.',
+  },
+  internal_error: {
+    status: 500,
+    title: 'Something went wrong on our side',
+    detail: 'Nothing was changed by accident. Try again; if it lasts, report the requestId.',
+  },
+  busy: {
+    status: 503,
+    title: 'Too much to do at the moment',
+    detail: 'The service is at its limit. Wait as long as Retry-After says.',
+  },
+  unavailable: {
+    status: 503,
+    title: 'Not available at the moment',
+    detail: 'A part that this request needs does not answer. Wait as long as Retry-After says.',
+  },
+} satisfies Record<string, CatalogueEntry>;
+
+export type ProblemCode = keyof typeof entries;
+
+/** The only list of problem codes: code → status, title and what to do. */
+export const catalogue: Readonly<Record<ProblemCode, CatalogueEntry>> = entries;

@@ -1,0 +1,89 @@
+import { Catch, HttpException, Injectable, Logger, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
+import { QueryFailedError } from 'typeorm';
+import { toProblem } from './to-problem.js';
+import { catalogue } from './catalogue.js';
+import { Problem } from './problem.js';
+
+/** What is answered for a problem (RFC 9457 §3.1). */
+export interface ProblemBody {
+  type: string;
+  title: string;
+  status: number;
+  detail: string;
+  code: string;
+  requestId: string;
+  errors?: { field: string; messages: string[] }[];
+  retryAfter?: number;
+}
+
+/** The one place where anything thrown becomes an answer. No stack, SQL, path or version leaves. */
+@Injectable()
+@Catch()
+export class ProblemFilter implements ExceptionFilter {
+  private readonly logger = new Logger('Problem');
+
+  catch(thrown: unknown, host: ArgumentsHost): void {
+    const http = host.switchToHttp();
+    this.send(thrown, http.getRequest<FastifyRequest>(), http.getResponse<FastifyReply>());
+  }
+
+  /** Also for what the server refuses before a handler is found. */
+  send(thrown: unknown, request: FastifyRequest, reply: FastifyReply): void {
+    const problem = toProblem(thrown);
+    if (problem.status >= 500) this.log(problem, thrown, request.id);
+    if (reply.sent) return;
+    void reply
+      .status(problem.status)
+      .headers(headersOf(problem))
+      .type('application/problem+json; charset=utf-8')
+      .send(JSON.stringify(bodyOf(problem, request.id)));
+  }
+
+  /** An SQL error names its statement and its parameters, and those may be secrets: only its code is logged. */
+  private log(problem: Problem, thrown: unknown, requestId: string): void {
+    if (thrown instanceof QueryFailedError) {
+      const { code, table, constraint } = thrown.driverError as { code?: string; table?: string; constraint?: string };
+      const where = [table, constraint].filter(Boolean).join('.');
+      this.logger.error(
+        `${requestId} ${problem.code}: database error ${code ?? thrown.driverError.name} ${where}`,
+        thrown.stack?.split('\n').slice(1).join('\n'),
+      );
+      return;
+    }
+    if (problem.code === 'internal_error')
+      this.logger.error(`${requestId} ${String(thrown)}`, thrown instanceof Error ? thrown.stack : undefined);
+    else this.logger.warn(`${requestId} ${problem.code}`);
+  }
+}
+
+export function bodyOf(problem: Problem, requestId: string): ProblemBody {
+  const { status, title } = catalogue[problem.code];
+  const { errors, retryAfter } = problem.options;
+  return {
+    type: `/problems#${problem.code}`,
+    title,
+    status,
+    detail: problem.message,
+    code: problem.code,
+    requestId,
+    ...(errors ? { errors } : {}),
+    ...(retryAfter === undefined ? {} : { retryAfter }),
+  };
+}
+
+function headersOf({ code, status, options }: Problem): Record<string, string> {
+  return {
+    'cache-control': 'no-store',
+    ...(options.retryAfter === undefined ? {} : { 'retry-after': String(options.retryAfter) }),
+    ...(status === 401 ? { 'www-authenticate': challengeOf(code, options.stepUp) } : {}),
+  };
+}
+
+/** RFC 6750 §3 (no error where no token was sent) and RFC 9470 §3 for step-up. */
+function challengeOf(code: string, stepUp: { acrValues: string; maxAge: number } | undefined): string {
+  if (stepUp) {
+    return `Bearer realm="countersign", error="insufficient_user_authentication", error_description="A more recent proof of a factor is needed", acr_values="${stepUp.acrValues}", max_age="${stepUp.maxAge}"`;
+  }
+  return code === 'invalid_token' ? 'Bearer realm="countersign", error="invalid_token"' : 'Bearer realm="countersign"';
+}

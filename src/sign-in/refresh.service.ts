@@ -1,0 +1,45 @@
+import { Injectable } from '@nestjs/common';
+import { InjectEntityManager } from '@nestjs/typeorm';
+import type { EntityManager } from 'typeorm';
+import { Audit } from '../audit/audit.service.js';
+import type { Client } from '../audit/client.js';
+import { Problem } from '../problems/problem.js';
+import { Tokens, type TokenPair } from '../tokens/tokens.service.js';
+import { Users } from '../users/users.service.js';
+
+@Injectable()
+export class Refresh {
+  constructor(
+    @InjectEntityManager() private readonly db: EntityManager,
+    private readonly tokens: Tokens,
+    private readonly users: Users,
+    private readonly audit: Audit,
+  ) {}
+
+  /**
+   * Rotates a refresh token. An already rotated one that comes back ends the whole session: either the user or a
+   * thief has the newest, and nobody can tell which (RFC 9700 §4.14.2).
+   */
+  async rotate(refreshToken: string, client: Client): Promise<TokenPair> {
+    // Twice: one that was overtaken by the same request, repeated, is within the grace the second time.
+    for (let look = 0; look < 2; look += 1) {
+      const candidate = await this.tokens.findRefreshCandidate(refreshToken);
+      if (!candidate.usable) {
+        if (candidate.reason === 'reused') await this.endReused(candidate, client);
+        throw new Problem(candidate.reason === 'reused' ? 'refresh_token_reused' : 'invalid_refresh_token');
+      }
+      const user = await this.users.findActive(candidate.state.userId);
+      if (!user) throw new Problem('invalid_refresh_token');
+      const pair = await this.tokens.rotate(candidate, user.roles);
+      if (pair) return pair;
+    }
+    throw new Problem('invalid_refresh_token');
+  }
+
+  private async endReused({ sessionId, userId }: { sessionId: string; userId: string }, client: Client): Promise<void> {
+    await this.db.transaction(async (tx) => {
+      await this.audit.record(tx, 'refresh-token.reused', { userId, sessionId, client }, {});
+      await this.tokens.endSession(tx, sessionId, 'refresh_token_reused', client);
+    });
+  }
+}

@@ -1,0 +1,152 @@
+import { Body, Controller, HttpCode, Post, Res } from '@nestjs/common';
+import { ApiAcceptedResponse, ApiExtraModels, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
+import type { FastifyReply } from 'fastify';
+import { CurrentClient, type Client } from '../audit/client.js';
+import { Problems } from '../problems/answers.js';
+import { ThrottledAs } from '../throttling/ip-throttle.guard.js';
+import { Accepts, CurrentUser, Public } from '../tokens/access.js';
+import type { AccessPrincipal } from '../tokens/principal.js';
+import { RefreshTokenDto, TokenPairDto } from '../tokens/tokens.dto.js';
+import { Refresh } from './refresh.service.js';
+import {
+  AskAgainDto,
+  AskedDto,
+  AuthenticatedDto,
+  EnrollmentRequiredDto,
+  SecondFactorDto,
+  SecondFactorRequiredDto,
+  SIGN_IN_RESULT,
+  SignInDto,
+  SteppedUpDto,
+  StepUpDto,
+  type SignInResult,
+} from './sign-in.dto.js';
+import { SignIn } from './sign-in.service.js';
+import { StepUp } from './step-up.service.js';
+
+const signInAnswer = { schema: { $ref: `#/components/schemas/${SIGN_IN_RESULT}` } };
+
+@ApiTags('sign-in')
+@ApiExtraModels(AuthenticatedDto, SecondFactorRequiredDto, EnrollmentRequiredDto)
+@Controller('auth')
+export class SignInController {
+  constructor(
+    private readonly signIn: SignIn,
+    private readonly refresh: Refresh,
+    private readonly stepUp: StepUp,
+  ) {}
+
+  @Post('token')
+  @HttpCode(200)
+  @Public()
+  @ThrottledAs('sign-in')
+  @ApiOperation({
+    operationId: 'signIn',
+    summary: 'Sign in: the first factor',
+    description: 'The answer says what follows: tokens, a second factor, or the enrollment of one.',
+  })
+  @ApiOkResponse(signInAnswer)
+  @Problems('invalid_credentials', 'two_factor_not_configured', 'too_many_failures', 'too_many_code_tokens', 'busy')
+  token(@Body() body: SignInDto, @CurrentClient() client: Client): Promise<SignInResult> {
+    return this.signIn.withPassword(body, client);
+  }
+
+  @Post('token/second-factor')
+  @HttpCode(200)
+  @Public()
+  @ThrottledAs('sign-in')
+  @ApiOperation({
+    operationId: 'signInSecondFactor',
+    summary: 'Sign in: the second factor',
+    description: 'Each attempt is counted before the code is looked at; past the limit even the right code is refused.',
+  })
+  @ApiOkResponse(signInAnswer)
+  @Problems(
+    'invalid_token',
+    'invalid_code',
+    'token_expired',
+    'token_already_used',
+    'too_many_attempts',
+    'method_not_allowed',
+    'retry_too_soon',
+    'too_many_failures',
+  )
+  secondFactor(@Body() body: SecondFactorDto, @CurrentClient() client: Client): Promise<SignInResult> {
+    return this.signIn.withSecondFactor(body, client);
+  }
+
+  @Post('otp')
+  @HttpCode(202)
+  @Public()
+  @ThrottledAs('sign-in')
+  @ApiOperation({
+    operationId: 'askForCode',
+    summary: 'Send the code again, or ask another device',
+    description: 'The earlier code is void then; attempts and expiry of the code token stay as they are.',
+  })
+  @ApiAcceptedResponse({ type: AskedDto })
+  @Problems(
+    'invalid_token',
+    'token_expired',
+    'token_already_used',
+    'too_many_attempts',
+    'method_not_allowed',
+    'code_recently_sent',
+    'too_many_failures',
+  )
+  otp(@Body() body: AskAgainDto): Promise<AskedDto> {
+    return this.signIn.askAgain(body);
+  }
+
+  @Post('token/refresh')
+  @HttpCode(200)
+  @Public()
+  @ApiOperation({
+    operationId: 'refreshToken',
+    summary: 'Exchange a refresh token for new tokens',
+    description:
+      'Every refresh token is good for one exchange. For ten seconds a repeated request gets the same successor; a later repetition ends the session.',
+  })
+  @ApiOkResponse({ type: TokenPairDto })
+  @Problems('invalid_refresh_token', 'refresh_token_reused')
+  rotate(@Body() { refreshToken }: RefreshTokenDto, @CurrentClient() client: Client): Promise<TokenPairDto> {
+    return this.refresh.rotate(refreshToken, client);
+  }
+
+  @Post('step-up')
+  @HttpCode(200)
+  @Accepts('access')
+  @ThrottledAs('sign-in')
+  @ApiOperation({
+    operationId: 'stepUp',
+    summary: 'Prove a factor again within a session (RFC 9470)',
+    description:
+      'Without a code the device is asked (202); with one the answer is an access token whose auth_time is now.',
+  })
+  @ApiOkResponse({ type: SteppedUpDto })
+  @ApiAcceptedResponse({ type: AskedDto })
+  @Problems(
+    'invalid_code',
+    'invalid_credentials',
+    'token_expired',
+    'token_already_used',
+    'too_many_attempts',
+    'method_not_allowed',
+    'two_factor_not_configured',
+    'code_recently_sent',
+    'retry_too_soon',
+    'too_many_failures',
+    'busy',
+  )
+  async step(
+    @Body() body: StepUpDto,
+    @CurrentUser() principal: AccessPrincipal,
+    @CurrentClient() client: Client,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<SteppedUpDto | AskedDto> {
+    const result = await this.stepUp.prove(principal, body, client);
+    if ('renewed' in result) return result.renewed;
+    reply.status(202);
+    return result.asked;
+  }
+}

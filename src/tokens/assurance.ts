@@ -1,0 +1,22 @@
+/** `aal1`: one factor, or a second one that does not count; `aal2`: two distinct factors (NIST SP 800-63B-4 §2). */
+export type Acr = 'aal1' | 'aal2';
+
+/** What was proved, in order: `password` or the type of a second-factor method. */
+export type Proof = string;
+
+/**
+ * The assurance of a sign-in, computed from what was proved and never set.
+ *
+ * Two distinct proofs are needed and the later one must be a method that the operator counts
+ * (TWO_FACTOR_AAL2_METHODS). The same method twice is one factor.
+ */
+export function acrOf(proved: readonly Proof[], aal2Methods: readonly string[]): Acr {
+  const distinct = [...new Set(proved)];
+  return distinct.slice(1).some((proof) => aal2Methods.includes(proof)) ? 'aal2' : 'aal1';
+}
+
+/** The `amr` claim (RFC 8176): the references of every proof, and `mfa` where two factors count. */
+export function amrOf(references: readonly string[], acr: Acr): string[] {
+  const distinct = [...new Set(references)];
+  return acr === 'aal2' ? [...distinct, 'mfa'] : distinct;
+}

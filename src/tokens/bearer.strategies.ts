@@ -1,0 +1,73 @@
+import { Injectable } from '@nestjs/common';
+import { PassportStrategy } from '@nestjs/passport';
+import { InjectEntityManager } from '@nestjs/typeorm';
+import { ExtractJwt, Strategy, type SecretOrKeyProvider } from 'passport-jwt';
+import type { EntityManager } from 'typeorm';
+import { findOpenEnrollment } from './enrollment.queries.js';
+import type { AccessPrincipal, EnrollmentPrincipal } from './principal.js';
+import { isSessionLive } from './session.queries.js';
+import { tokenAlgorithms, type TokenKind } from './token-kinds.js';
+import { TokenKeys } from './token-keys.js';
+import { TokenSigner } from './token.signer.js';
+
+/** Tokens are read from the Authorization header only, never from a query or a form (RFC 6750 §5.3). */
+function strategyOptions(keys: TokenKeys, kind: Extract<TokenKind, 'access' | 'enrollment'>) {
+  const secretOrKeyProvider: SecretOrKeyProvider = (_request, token, done) => {
+    const key = keys.forVerifying(kind, String(token));
+    if (!key) return done('The token is of another kind');
+    // The declared type knows text and bytes only; a KeyObject spares parsing the key for every request.
+    done(null, key as unknown as Buffer);
+  };
+  return {
+    jwtFromRequest: ExtractJwt.fromAuthHeaderAsBearerToken(),
+    algorithms: [tokenAlgorithms[kind]],
+    // Both times are checked by TokenSigner with the injected clock.
+    ignoreExpiration: true,
+    jsonWebTokenOptions: { ignoreNotBefore: true },
+    secretOrKeyProvider,
+  };
+}
+
+@Injectable()
+export class AccessTokenStrategy extends PassportStrategy(Strategy, 'access') {
+  constructor(
+    keys: TokenKeys,
+    private readonly signer: TokenSigner,
+    @InjectEntityManager() private readonly db: EntityManager,
+  ) {
+    super(strategyOptions(keys, 'access'));
+  }
+
+  /** A revoked session's access tokens die with it, although their signatures are good for minutes more. */
+  async validate(payload: unknown): Promise<AccessPrincipal | null> {
+    const claims = this.signer.checkAccess(payload);
+    if (!claims || !(await isSessionLive(this.db, claims.sid))) return null;
+    return {
+      kind: 'access',
+      userId: claims.sub,
+      sessionId: claims.sid,
+      roles: claims.roles,
+      amr: claims.amr,
+      acr: claims.acr,
+      authTime: claims.auth_time,
+    };
+  }
+}
+
+@Injectable()
+export class EnrollmentTokenStrategy extends PassportStrategy(Strategy, 'enrollment') {
+  constructor(
+    keys: TokenKeys,
+    private readonly signer: TokenSigner,
+    @InjectEntityManager() private readonly db: EntityManager,
+  ) {
+    super(strategyOptions(keys, 'enrollment'));
+  }
+
+  async validate(payload: unknown): Promise<EnrollmentPrincipal | null> {
+    const claims = this.signer.checkEnrollment(payload);
+    const enrollment = claims && (await findOpenEnrollment(this.db, claims.jti));
+    if (!claims || !enrollment) return null;
+    return { kind: 'enrollment', userId: claims.sub, enrollmentId: claims.jti, methods: enrollment.methods };
+  }
+}

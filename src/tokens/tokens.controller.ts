@@ -1,0 +1,48 @@
+import { Body, Controller, HttpCode, Post } from '@nestjs/common';
+import { ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
+import { InjectEntityManager } from '@nestjs/typeorm';
+import type { EntityManager } from 'typeorm';
+import { CurrentClient, type Client } from '../audit/client.js';
+import { Public } from './access.js';
+import { isSessionLive } from './session.queries.js';
+import { TokenSigner } from './token.signer.js';
+import { RefreshTokenDto, TokenStatusDto, VerifyTokenDto } from './tokens.dto.js';
+import { Tokens } from './tokens.service.js';
+
+@ApiTags('sign-in')
+@Controller('auth/token')
+export class TokensController {
+  constructor(
+    private readonly tokens: Tokens,
+    private readonly signer: TokenSigner,
+    @InjectEntityManager() private readonly db: EntityManager,
+  ) {}
+
+  @Post('verify')
+  @HttpCode(200)
+  @Public()
+  @ApiOperation({
+    operationId: 'verifyToken',
+    summary: 'Tell whether an access token is valid',
+    description: 'Signature, times and the session are checked. Every other kind of token, and any text, is inactive.',
+  })
+  @ApiOkResponse({ type: TokenStatusDto })
+  async verify(@Body() { token }: VerifyTokenDto): Promise<TokenStatusDto> {
+    const claims = this.signer.verifyAccess(token);
+    if (!claims || !(await isSessionLive(this.db, claims.sid))) return { active: false };
+    return { active: true, ...claims };
+  }
+
+  @Post('revoke')
+  @HttpCode(204)
+  @Public()
+  @ApiOperation({
+    operationId: 'revokeToken',
+    summary: 'Sign out: end the session of a refresh token',
+    description: 'Idempotent. The whole family of the refresh token ends, and its access tokens with it.',
+  })
+  @ApiNoContentResponse({ description: 'The session has ended, or there was none.' })
+  async revoke(@Body() { refreshToken }: RefreshTokenDto, @CurrentClient() client: Client): Promise<void> {
+    await this.tokens.revoke(refreshToken, client);
+  }
+}

@@ -1,0 +1,47 @@
+import { Global, Module } from '@nestjs/common';
+import { DiscoveryModule } from '@nestjs/core';
+import { JwtModule, JwtSecretRequestType } from '@nestjs/jwt';
+import { PassportModule } from '@nestjs/passport';
+import { TypeOrmModule } from '@nestjs/typeorm';
+import { AccessCheck } from './access.check.js';
+import { AccessTokenStrategy, EnrollmentTokenStrategy } from './bearer.strategies.js';
+import { Enrollment } from './enrollment.entity.js';
+import { JwksController } from './jwks.controller.js';
+import { Session } from './session.entity.js';
+import { SigningKey } from './signing-key.entity.js';
+import { SigningKeys } from './signing-keys.js';
+import { TokenKeys } from './token-keys.js';
+import { TokenSigner } from './token.signer.js';
+import { TokensController } from './tokens.controller.js';
+import { Tokens } from './tokens.service.js';
+
+@Module({
+  imports: [TypeOrmModule.forFeature([SigningKey])],
+  providers: [SigningKeys, TokenKeys],
+  exports: [SigningKeys, TokenKeys],
+})
+class TokenKeysModule {}
+
+@Global()
+@Module({
+  imports: [
+    DiscoveryModule,
+    PassportModule,
+    TypeOrmModule.forFeature([Session, Enrollment]),
+    TokenKeysModule,
+    JwtModule.registerAsync({
+      imports: [TokenKeysModule],
+      inject: [TokenKeys],
+      useFactory: (keys: TokenKeys) => ({
+        secretOrKeyProvider: (request, tokenOrPayload, options) =>
+          request === JwtSecretRequestType.VERIFY
+            ? keys.forToken(String(tokenOrPayload))
+            : keys.forSigning(options && 'header' in options ? options.header?.typ : undefined),
+      }),
+    }),
+  ],
+  controllers: [TokensController, JwksController],
+  providers: [TokenSigner, Tokens, AccessTokenStrategy, EnrollmentTokenStrategy, AccessCheck],
+  exports: [TokenSigner, Tokens],
+})
+export class TokensModule {}

@@ -1,0 +1,194 @@
+import { Injectable } from '@nestjs/common';
+import { InjectEntityManager } from '@nestjs/typeorm';
+import { randomBytes } from 'node:crypto';
+import type { EntityManager } from 'typeorm';
+import { v7 as uuidv7 } from 'uuid';
+import { Audit } from '../audit/audit.service.js';
+import type { Client } from '../audit/client.js';
+import { Config } from '../config/config.js';
+import { Keys } from '../crypto/keys.js';
+import type { Acr } from './assurance.js';
+import { insertEnrollment } from './enrollment.queries.js';
+import { formatRefreshToken, isGenuine, parseRefreshToken } from './refresh-token.js';
+import {
+  advanceRefreshCounter,
+  endSession,
+  endSessionsOf,
+  findRefreshState,
+  insertSession,
+  renewAuthentication,
+  type RefreshState,
+} from './session.queries.js';
+import { TokenSigner } from './token.signer.js';
+
+/** The tokens of a session, as they are answered. Durations in seconds. */
+export interface TokenPair {
+  tokenType: 'Bearer';
+  accessToken: string;
+  expiresIn: number;
+  refreshToken: string;
+  refreshExpiresIn: number;
+}
+
+export interface SignedIn {
+  userId: string;
+  roles: readonly string[];
+  proved: readonly string[];
+  amr: readonly string[];
+  client: Client;
+}
+
+/** A refresh token that was looked up and found to be one of ours. */
+export type RefreshCandidate =
+  | { usable: true; sessionId: string; counter: number; state: RefreshState }
+  | { usable: false; reason: 'unknown' }
+  | { usable: false; reason: 'reused'; sessionId: string; userId: string };
+
+/** Starts, rotates and ends sessions. It knows users by id only: whether one is active is asked by its callers. */
+@Injectable()
+export class Tokens {
+  private readonly refreshKey: Buffer;
+
+  constructor(
+    @InjectEntityManager() private readonly db: EntityManager,
+    private readonly signer: TokenSigner,
+    private readonly audit: Audit,
+    private readonly config: Config,
+    keys: Keys,
+  ) {
+    this.refreshKey = keys.for('refresh-token');
+  }
+
+  /** Starts a session. Only the sign-in pipeline may call this. */
+  async startSession(
+    tx: EntityManager,
+    { userId, roles, proved, amr, client }: SignedIn,
+  ): Promise<TokenPair & { sessionId: string; acr: Acr }> {
+    const { refreshIdleTtlSeconds, refreshMaxTtlSeconds, sessionsPerUser } = this.config.tokens;
+    const sessionId = uuidv7();
+    const refreshSalt = randomBytes(16);
+    const idleSeconds = Math.min(refreshIdleTtlSeconds, refreshMaxTtlSeconds);
+    const { authenticatedAt } = await insertSession(tx, {
+      id: sessionId,
+      userId,
+      proved,
+      amr,
+      refreshSalt,
+      ip: client.ip,
+      userAgent: client.userAgent,
+      idleSeconds,
+      maxSeconds: refreshMaxTtlSeconds,
+      keep: sessionsPerUser,
+    });
+    const { accessToken, expiresIn, acr } = this.signer.signAccess({
+      userId,
+      sessionId,
+      roles,
+      proved,
+      amr,
+      authenticatedAt,
+    });
+    return {
+      sessionId,
+      acr,
+      tokenType: 'Bearer',
+      accessToken,
+      expiresIn,
+      refreshToken: formatRefreshToken(this.refreshKey, refreshSalt, sessionId, 0),
+      refreshExpiresIn: idleSeconds,
+    };
+  }
+
+  /** Makes the row and the token that open the enrollment of a second factor, and nothing else. */
+  async startEnrollment(
+    tx: EntityManager,
+    enrollment: { userId: string; proved: readonly string[]; methods: readonly string[] },
+  ): Promise<{ enrollmentToken: string; expiresIn: number }> {
+    const id = uuidv7();
+    const lifetimeSeconds = this.config.twoFactor.enrollmentTokenTtlSeconds;
+    await insertEnrollment(tx, { id, ...enrollment, lifetimeSeconds });
+    return {
+      enrollmentToken: this.signer.signEnrollment(enrollment.userId, id, lifetimeSeconds),
+      expiresIn: lifetimeSeconds,
+    };
+  }
+
+  /** Looks a refresh token up without changing anything. */
+  async findRefreshCandidate(refreshToken: string): Promise<RefreshCandidate> {
+    const token = parseRefreshToken(refreshToken);
+    const state = token && (await findRefreshState(this.db, token.sessionId));
+    if (!token || !state?.live || !isGenuine(token, this.refreshKey, state.refreshSalt)) {
+      return { usable: false, reason: 'unknown' };
+    }
+    const { sessionId, counter } = token;
+    if (counter === state.refreshCounter || this.isReplayInGrace(counter, state)) {
+      return { usable: true, sessionId, counter, state };
+    }
+    return { usable: false, reason: 'reused', sessionId, userId: state.userId };
+  }
+
+  /**
+   * Rotates (RFC 9700 §4.14.2). Null where the token was overtaken meanwhile: look it up again, as the one that
+   * overtook it may have been the same request, repeated.
+   */
+  async rotate(candidate: RefreshCandidate & { usable: true }, roles: readonly string[]): Promise<TokenPair | null> {
+    const { sessionId, counter, state } = candidate;
+    const successor = counter + 1;
+    const idleSecondsLeft =
+      state.refreshCounter === successor
+        ? state.idleSecondsLeft
+        : (await advanceRefreshCounter(this.db, sessionId, counter, this.config.tokens.refreshIdleTtlSeconds))
+            ?.idleSecondsLeft;
+    if (idleSecondsLeft === undefined) return null;
+    const { accessToken, expiresIn } = this.signer.signAccess({ ...state, sessionId, roles });
+    return {
+      tokenType: 'Bearer',
+      accessToken,
+      expiresIn,
+      refreshToken: formatRefreshToken(this.refreshKey, state.refreshSalt, sessionId, successor),
+      refreshExpiresIn: idleSecondsLeft,
+    };
+  }
+
+  /** Ends the session of a refresh token; nothing happens where there is none. */
+  async revoke(refreshToken: string, client: Client): Promise<void> {
+    const token = parseRefreshToken(refreshToken);
+    const state = token && (await findRefreshState(this.db, token.sessionId));
+    if (!token || !state || !isGenuine(token, this.refreshKey, state.refreshSalt)) return;
+    await this.db.transaction((tx) => this.endSession(tx, token.sessionId, 'signed_out', client));
+  }
+
+  async endSession(tx: EntityManager, sessionId: string, reason: string, client: Client): Promise<void> {
+    const ended = await endSession(tx, sessionId, reason);
+    if (ended) await this.audit.record(tx, 'session.revoked', { userId: ended.userId, sessionId, client }, { reason });
+  }
+
+  /** Ends every session of a user, or every one but the present. */
+  async endSessionsOf(tx: EntityManager, userId: string, reason: string, keep: string | null = null): Promise<void> {
+    await endSessionsOf(tx, userId, reason, keep);
+  }
+
+  /** A fresh access token after a factor was proved again; null where the session has ended meanwhile. */
+  async renew(
+    tx: EntityManager,
+    session: {
+      userId: string;
+      sessionId: string;
+      roles: readonly string[];
+      proved: readonly string[];
+      amr: readonly string[];
+    },
+  ): Promise<{ tokenType: 'Bearer'; accessToken: string; expiresIn: number } | null> {
+    const renewed = await renewAuthentication(tx, session.sessionId, session.proved, session.amr);
+    if (!renewed) return null;
+    const { accessToken, expiresIn } = this.signer.signAccess({ ...session, authenticatedAt: renewed.authenticatedAt });
+    return { tokenType: 'Bearer', accessToken, expiresIn };
+  }
+
+  /** The immediate predecessor of an unused token, shortly after: a client whose answer was lost on the way. */
+  private isReplayInGrace(counter: number, state: RefreshState): boolean {
+    return (
+      counter + 1 === state.refreshCounter && state.secondsSinceRefresh < this.config.tokens.refreshReuseGraceSeconds
+    );
+  }
+}

@@ -1,0 +1,14 @@
+import { maskEmail } from '../notifications/mask.js';
+import type { MethodType } from './policy.js';
+
+const METHOD_NAMES: Record<MethodType, string> = {
+  email: 'E-mail',
+  sms: 'Text message',
+  totp: 'Authenticator app',
+  recovery_codes: 'Recovery codes',
+};
+
+/** What a device is called on a sign-in page: never a whole address, whose length would tell something too. */
+export function deviceLabel({ type, address }: { type: MethodType; address: string | null }): string {
+  return address === null ? METHOD_NAMES[type] : maskEmail(address);
+}

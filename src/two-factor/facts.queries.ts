@@ -1,0 +1,35 @@
+import type { EntityManager } from 'typeorm';
+import { firstRow } from '../database/sql.js';
+import type { MethodType } from './policy.js';
+
+/** A confirmed device, as much of it as decisions and settings need. */
+export interface ConfirmedDevice {
+  id: string;
+  type: MethodType;
+  name: string;
+  address: string | null;
+  disabled: boolean;
+}
+
+export interface StoredFacts {
+  emailCanonical: string | null;
+  preferredMethod: MethodType | 'none' | null;
+  twoFactorRequired: boolean;
+  devices: ConfirmedDevice[];
+}
+
+/** What is stored about a user's second factors, in one statement; null where there is no such active user. */
+export function findStoredFacts(db: EntityManager, userId: string): Promise<StoredFacts | null> {
+  return firstRow<StoredFacts>(
+    db,
+    `SELECT u.email_canonical AS "emailCanonical", u.preferred_method AS "preferredMethod",
+            u.two_factor_required AS "twoFactorRequired",
+            coalesce(json_agg(json_build_object('id', d.id, 'type', d.type, 'name', d.name, 'address', d.address,
+                                                'disabled', d.disabled_at IS NOT NULL)
+                              ORDER BY d.last_used_at DESC NULLS LAST, d.id)
+                     FILTER (WHERE d.id IS NOT NULL), '[]') AS devices
+     FROM users u LEFT JOIN otp_devices d ON d.user_id = u.id AND d.confirmed_at IS NOT NULL
+     WHERE u.id = $1 AND u.active GROUP BY u.id`,
+    [userId],
+  );
+}

@@ -1,0 +1,136 @@
+/** How a second factor can be proved. */
+export type MethodType = 'email' | 'sms' | 'totp' | 'recovery_codes';
+
+/** What the operator decided. */
+export interface Policy {
+  /** Methods accepted as a complete second factor; `none` makes it optional. */
+  trusted: readonly (MethodType | 'none')[];
+  /** What is asked while no device of a trusted method is confirmed. */
+  fallback: 'email' | 'sms' | 'none';
+}
+
+export interface DeviceFact {
+  id: string;
+  type: MethodType;
+  disabled: boolean;
+}
+
+/** All that a decision looks at. */
+export interface Facts {
+  policy: Policy;
+  /** The user's own wish for a second factor. */
+  required: boolean;
+  preferred: MethodType | 'none' | null;
+  /** Confirmed devices only, the last used first. A pending device never counts. */
+  devices: readonly DeviceFact[];
+  /** Methods that the account's own addresses could receive a code by. */
+  addresses: readonly MethodType[];
+}
+
+export type AfterFirstFactor =
+  | { next: 'authenticated' }
+  | { next: 'second_factor_required'; ask: { deviceId: string } | { address: MethodType } }
+  | { next: 'refused'; reason: 'two_factor_not_configured' };
+
+export type AfterSecondFactor =
+  | { next: 'authenticated' }
+  | { next: 'enrollment_required'; methods: readonly MethodType[] }
+  | { next: 'refused'; reason: 'method_not_allowed' };
+
+/** The order in which devices are asked where the user prefers none of them. */
+const STRENGTH: readonly MethodType[] = ['totp', 'sms', 'email', 'recovery_codes'];
+
+/** Who demands a second factor: the policy, the user himself, or nobody. */
+export function requiredBy({ policy, required }: Facts): 'policy' | 'user' | null {
+  if (!policy.trusted.includes('none')) return 'policy';
+  return required ? 'user' : null;
+}
+
+/**
+ * What follows the first factor, whichever it was:
+ *
+ * 1. nobody demands a second factor and the user does not want one → in;
+ * 2. a confirmed device of a trusted method → that one is asked;
+ * 3. the fallback, where the account has an address for it → that is asked;
+ * 4. nobody demands one after all → in; otherwise → refused.
+ */
+export function decideAfterFirstFactor(facts: Facts): AfterFirstFactor {
+  const demanded = requiredBy(facts) !== null;
+  if (!demanded && !isWanted(facts)) return { next: 'authenticated' };
+
+  const [device] = allowedDevices(facts);
+  if (device) return { next: 'second_factor_required', ask: { deviceId: device.id } };
+
+  const fallback = usableFallback(facts);
+  if (fallback) return { next: 'second_factor_required', ask: { address: fallback } };
+
+  return demanded ? { next: 'refused', reason: 'two_factor_not_configured' } : { next: 'authenticated' };
+}
+
+/**
+ * What follows the second factor. A trusted method completes the sign-in. The fallback alone, while nothing trusted
+ * is enrolled, opens the enrollment and nothing else. Anything else was allowed when it was asked and is not any more:
+ * without that, an e-mailed code could replace an authenticator app.
+ */
+export function decideAfterSecondFactor(
+  facts: Facts,
+  proved: MethodType,
+  enrollable: readonly MethodType[],
+): AfterSecondFactor {
+  if (facts.policy.trusted.includes(proved)) return { next: 'authenticated' };
+  if (proved !== facts.policy.fallback || allowedDevices(facts).length > 0) {
+    return { next: 'refused', reason: 'method_not_allowed' };
+  }
+  return { next: 'enrollment_required', methods: enrollable.filter((method) => facts.policy.trusted.includes(method)) };
+}
+
+/** Confirmed devices of trusted methods, the one to ask first in front. */
+export function allowedDevices<D extends DeviceFact>({
+  policy,
+  devices,
+  preferred,
+}: Pick<Facts, 'policy' | 'preferred'> & { devices: readonly D[] }): D[] {
+  const rank = ({ type, disabled }: DeviceFact): number =>
+    (disabled ? 100 : 0) + (type === preferred ? 0 : 1 + STRENGTH.indexOf(type));
+  return devices.filter(({ type }) => policy.trusted.includes(type)).toSorted((a, b) => rank(a) - rank(b));
+}
+
+export type PreferenceVerdict =
+  | { allowed: true }
+  | { allowed: false; reason: 'method_not_allowed' | 'two_factor_required_by_policy' | 'two_factor_not_configured' };
+
+/** Whether a user may prefer this method. `null` goes back to what the policy says. */
+export function decidePreference(facts: Facts, method: MethodType | 'none' | null): PreferenceVerdict {
+  if (method === null) return { allowed: true };
+  if (!facts.policy.trusted.includes(method)) return { allowed: false, reason: 'method_not_allowed' };
+  if (method === 'none') return facts.required ? { allowed: false, reason: 'method_not_allowed' } : { allowed: true };
+  const exists = allowedDevices(facts).some(({ type }) => type === method) || usableFallback(facts) === method;
+  return exists ? { allowed: true } : { allowed: false, reason: 'method_not_allowed' };
+}
+
+/** Whether a user may switch his own requirement: up where it locks nobody out, down only where nobody else demands it. */
+export function decideRequirement(facts: Facts, required: boolean): PreferenceVerdict {
+  if (!required) {
+    return requiredBy(facts) === 'policy'
+      ? { allowed: false, reason: 'two_factor_required_by_policy' }
+      : { allowed: true };
+  }
+  const canBeAsked = allowedDevices(facts).length > 0 || usableFallback(facts) !== null;
+  return canBeAsked ? { allowed: true } : { allowed: false, reason: 'two_factor_not_configured' };
+}
+
+/** Whether the removal of a device would leave a demanded second factor without any. */
+export function isLastDevice(facts: Facts, deviceId: string): boolean {
+  if (requiredBy(facts) === null) return false;
+  const allowed = allowedDevices(facts);
+  return allowed.length === 1 && allowed[0]?.id === deviceId;
+}
+
+function isWanted({ preferred, policy }: Facts): boolean {
+  return preferred === null ? policy.fallback !== 'none' : preferred !== 'none';
+}
+
+function usableFallback({ policy, addresses }: Facts): MethodType | null {
+  const { fallback } = policy;
+  return fallback !== 'none' && addresses.includes(fallback) ? fallback : null;
+}

@@ -1,0 +1,85 @@
+import { Injectable } from '@nestjs/common';
+import { InjectEntityManager } from '@nestjs/typeorm';
+import type { EntityManager } from 'typeorm';
+import { Audit } from '../audit/audit.service.js';
+import type { Client } from '../audit/client.js';
+import { Config } from '../config/config.js';
+import { rowsOf } from '../database/sql.js';
+import { Problem } from '../problems/problem.js';
+import { bumpEpoch } from '../users/user.queries.js';
+import { findStoredFacts, type ConfirmedDevice } from './facts.queries.js';
+import {
+  decidePreference,
+  decideRequirement,
+  type Facts,
+  type MethodType,
+  type Policy,
+  type PreferenceVerdict,
+} from './policy.js';
+
+/** The facts of a user, with the devices' names and addresses for those who show them. */
+export interface UserFacts extends Facts {
+  devices: readonly ConfirmedDevice[];
+  emailCanonical: string | null;
+}
+
+export interface PreferenceChange {
+  preferredMethod?: MethodType | 'none' | null;
+  required?: boolean;
+}
+
+@Injectable()
+export class TwoFactor {
+  private readonly policy: Policy;
+
+  constructor(
+    @InjectEntityManager() private readonly db: EntityManager,
+    private readonly audit: Audit,
+    { twoFactor }: Config,
+  ) {
+    this.policy = { trusted: twoFactor.trustedMethods, fallback: twoFactor.fallbackMethod };
+  }
+
+  /** @throws Problem invalid_token, where the user was removed or deactivated a moment ago */
+  async factsOf(db: EntityManager, userId: string): Promise<UserFacts> {
+    const stored = await findStoredFacts(db, userId);
+    if (!stored) throw new Problem('invalid_token');
+    return {
+      policy: this.policy,
+      required: stored.twoFactorRequired,
+      preferred: stored.preferredMethod,
+      devices: stored.devices,
+      addresses: stored.emailCanonical === null ? [] : ['email'],
+      emailCanonical: stored.emailCanonical,
+    };
+  }
+
+  /** Changes what a user may decide himself; sign-ins that are under way become void. */
+  async change(userId: string, change: PreferenceChange, client: Client): Promise<UserFacts> {
+    return this.db.transaction(async (tx) => {
+      // First, so that the facts cannot change between the decision and the write.
+      await bumpEpoch(tx, userId);
+      const facts = await this.factsOf(tx, userId);
+      const required = change.required ?? facts.required;
+      const preferred = change.preferredMethod === undefined ? facts.preferred : change.preferredMethod;
+      if (change.required !== undefined) requireAllowed(decideRequirement(facts, change.required));
+      if (change.preferredMethod !== undefined) requireAllowed(decidePreference({ ...facts, required }, preferred));
+      await rowsOf(tx, 'UPDATE users SET preferred_method = $2, two_factor_required = $3 WHERE id = $1', [
+        userId,
+        preferred,
+        required,
+      ]);
+      await this.audit.record(tx, 'two-factor.changed', { userId, client }, { ...change });
+      return { ...facts, required, preferred };
+    });
+  }
+
+  /** From now on the user is asked for this method first; null: as the policy says. */
+  async prefer(tx: EntityManager, userId: string, method: MethodType | null): Promise<void> {
+    await rowsOf(tx, 'UPDATE users SET preferred_method = $2 WHERE id = $1', [userId, method]);
+  }
+}
+
+function requireAllowed(verdict: PreferenceVerdict): void {
+  if (!verdict.allowed) throw new Problem(verdict.reason);
+}

@@ -1,0 +1,60 @@
+import { Column, Entity, PrimaryColumn } from 'typeorm';
+
+@Entity('users')
+export class User {
+  @PrimaryColumn({ type: 'uuid' })
+  id!: string;
+
+  /** As the user typed it; mails go here. */
+  @Column({ type: 'text', nullable: true })
+  email!: string | null;
+
+  /** What makes two spellings the same address; unique. */
+  @Column({ type: 'text', nullable: true })
+  emailCanonical!: string | null;
+
+  /** When a code sent to the address came back. */
+  @Column({ type: 'timestamptz', nullable: true })
+  emailVerifiedAt!: Date | null;
+
+  @Column({ type: 'text', nullable: true })
+  username!: string | null;
+
+  @Column({ type: 'text', nullable: true })
+  usernameCanonical!: string | null;
+
+  @Column({ type: 'text' })
+  firstName!: string;
+
+  @Column({ type: 'text' })
+  lastName!: string;
+
+  @Column({ type: 'text', array: true })
+  roles!: string[];
+
+  /** An inactive user cannot sign in, and nobody is told that he is inactive. */
+  @Column({ type: 'boolean' })
+  active!: boolean;
+
+  /** argon2id in PHC string format. */
+  @Column({ type: 'text', nullable: true })
+  passwordHash!: string | null;
+
+  /** The method to ask first; `none`: none, where the policy trusts that; null: as the policy says. */
+  @Column({ type: 'text', nullable: true })
+  preferredMethod!: string | null;
+
+  /** The user's own wish for a second factor, on top of the policy. */
+  @Column({ type: 'boolean' })
+  twoFactorRequired!: boolean;
+
+  /** Every change of the account's security adds one; open challenges and enrollments of an older epoch are void. */
+  @Column({ type: 'integer' })
+  epoch!: number;
+
+  @Column({ type: 'timestamptz' })
+  createdAt!: Date;
+
+  @Column({ type: 'timestamptz' })
+  updatedAt!: Date;
+}

@@ -1,0 +1,69 @@
+import type { EntityManager } from 'typeorm';
+import { firstRow } from '../database/sql.js';
+
+export interface NewUser {
+  id: string;
+  email: string | null;
+  emailCanonical: string | null;
+  username: string | null;
+  usernameCanonical: string | null;
+  firstName: string;
+  lastName: string;
+  passwordHash: string;
+}
+
+/** Inserts a user; false where the address or the name is taken, also by a registration at this very moment. */
+export async function insertUser(tx: EntityManager, user: NewUser): Promise<boolean> {
+  const inserted = await firstRow(
+    tx,
+    `INSERT INTO users (id, email, email_canonical, username, username_canonical, first_name, last_name, roles, active,
+                        password_hash, two_factor_required, created_at, updated_at)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, '{}', true, $8, false, now(), now())
+     ON CONFLICT DO NOTHING RETURNING id`,
+    [
+      user.id,
+      user.email,
+      user.emailCanonical,
+      user.username,
+      user.usernameCanonical,
+      user.firstName,
+      user.lastName,
+      user.passwordHash,
+    ],
+  );
+  return inserted !== null;
+}
+
+/** Makes every open challenge and enrollment of the user void, and locks his row for the rest of the transaction. */
+export async function bumpEpoch(tx: EntityManager, userId: string): Promise<void> {
+  await firstRow(tx, 'UPDATE users SET epoch = epoch + 1, updated_at = now() WHERE id = $1 RETURNING epoch', [userId]);
+}
+
+/**
+ * Stores a password if the hash is still the one that was checked: of two changes at once the second is refused, not
+ * silently lost.
+ */
+export async function replacePassword(
+  tx: EntityManager,
+  userId: string,
+  checkedHash: string,
+  newHash: string,
+): Promise<boolean> {
+  const replaced = await firstRow(
+    tx,
+    `UPDATE users SET password_hash = $3, epoch = epoch + 1, updated_at = now()
+     WHERE id = $1 AND password_hash = $2 AND active RETURNING id`,
+    [userId, checkedHash, newHash],
+  );
+  return replaced !== null;
+}
+
+/** A code sent to the address came back. Nothing happens where the user's address has changed since. */
+export async function markEmailVerified(tx: EntityManager, userId: string, emailCanonical: string): Promise<void> {
+  await firstRow(
+    tx,
+    `UPDATE users SET email_verified_at = now(), updated_at = now()
+     WHERE id = $1 AND email_canonical = $2 AND email_verified_at IS NULL RETURNING id`,
+    [userId, emailCanonical],
+  );
+}

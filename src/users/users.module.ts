@@ -1,0 +1,14 @@
+import { Module } from '@nestjs/common';
+import { TypeOrmModule } from '@nestjs/typeorm';
+import { Passwords } from './password.js';
+import { User } from './user.entity.js';
+import { UsersController } from './users.controller.js';
+import { Users } from './users.service.js';
+
+@Module({
+  imports: [TypeOrmModule.forFeature([User])],
+  controllers: [UsersController],
+  providers: [Users, Passwords],
+  exports: [Users, Passwords],
+})
+export class UsersModule {}

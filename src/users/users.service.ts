@@ -1,0 +1,174 @@
+import { Injectable } from '@nestjs/common';
+import { InjectRepository } from '@nestjs/typeorm';
+import { IsNull, Not, type EntityManager, type Repository } from 'typeorm';
+import { v7 as uuidv7 } from 'uuid';
+import { Audit } from '../audit/audit.service.js';
+import type { Client } from '../audit/client.js';
+import { Clock } from '../clock/clock.js';
+import { Config } from '../config/config.js';
+import { Notifications } from '../notifications/notifications.service.js';
+import { Problem } from '../problems/problem.js';
+import { DestinationLimit } from '../throttling/destination-limit.js';
+import { PasswordFailures } from '../throttling/password-failures.js';
+import { Tokens } from '../tokens/tokens.service.js';
+import { canonicalEmail, canonicalUsername, type Identifier } from './identity.js';
+import { passwordFaults } from './password-rules.js';
+import { Passwords } from './password.js';
+import { User } from './user.entity.js';
+import { insertUser, replacePassword, type NewUser } from './user.queries.js';
+import type { ChangePasswordDto, RegisterDto, UpdateProfileDto } from './users.dto.js';
+
+@Injectable()
+export class Users {
+  constructor(
+    @InjectRepository(User) private readonly repository: Repository<User>,
+    private readonly passwords: Passwords,
+    private readonly passwordFailures: PasswordFailures,
+    private readonly destinationLimit: DestinationLimit,
+    private readonly notifications: Notifications,
+    private readonly tokens: Tokens,
+    private readonly audit: Audit,
+    private readonly config: Config,
+    private readonly clock: Clock,
+  ) {}
+
+  findByIdentifier(identifier: Identifier): Promise<User | null> {
+    return this.repository.findOneBy(
+      identifier.kind === 'email'
+        ? { emailCanonical: identifier.canonical }
+        : { usernameCanonical: identifier.canonical },
+    );
+  }
+
+  /** Inside a transaction pass it as `db`: a second connection could wait for the first one forever. */
+  findActive(id: string, db: EntityManager = this.repository.manager): Promise<User | null> {
+    return db.findOneBy(User, { id, active: true });
+  }
+
+  /** @throws Problem invalid_token, where the user was removed or deactivated a moment ago */
+  async getActive(id: string, db?: EntityManager): Promise<User> {
+    const user = await this.findActive(id, db);
+    if (!user) throw new Problem('invalid_token');
+    return user;
+  }
+
+  /**
+   * Registers. Where the address or name is taken the answer looks the same (unless REVEAL_EXISTING_ACCOUNTS) and its
+   * owner is told: an answer that differs would tell strangers who has an account here.
+   */
+  async register(body: RegisterDto, client: Client): Promise<User> {
+    if (!this.config.accounts.signupAllowed) throw new Problem('registration_closed');
+    const identity = this.readIdentity(body);
+    this.requireGoodPassword('password', body.password, [identity.emailCanonical, identity.usernameCanonical]);
+    const passwordHash = await this.passwords.hash(body.password);
+    const user: NewUser = {
+      id: uuidv7(),
+      ...identity,
+      firstName: body.firstName?.trim() ?? '',
+      lastName: body.lastName?.trim() ?? '',
+      passwordHash,
+    };
+    const inserted = await this.repository.manager.transaction(async (tx) => {
+      if (!(await insertUser(tx, user))) {
+        await this.tellOwner(tx, user, client);
+        return null;
+      }
+      await this.audit.record(tx, 'user.created', { userId: user.id, client }, {});
+      return tx.findOneByOrFail(User, { id: user.id });
+    });
+    if (inserted) return inserted;
+    if (this.config.accounts.revealExisting) throw new Problem('identity_taken');
+    return this.asIfInserted(user);
+  }
+
+  async updateProfile(id: string, changes: UpdateProfileDto, client: Client): Promise<User> {
+    const fields = (['firstName', 'lastName'] as const).filter((field) => changes[field] !== undefined);
+    if (fields.length === 0) return this.getActive(id);
+    return this.repository.manager.transaction(async (tx) => {
+      const user = await tx.findOne(User, { where: { id, active: true }, lock: { mode: 'pessimistic_write' } });
+      if (!user) throw new Problem('invalid_token');
+      for (const field of fields) user[field] = changes[field]?.trim() ?? '';
+      user.updatedAt = this.clock.now();
+      await tx.save(user);
+      await this.audit.record(tx, 'user.updated', { userId: id, client }, { fields });
+      return user;
+    });
+  }
+
+  /**
+   * Changes the password and, in the same transaction, ends every other session and voids what is open: whoever
+   * knew the old password keeps nothing (OWASP ASVS 5.0 7.4.3).
+   */
+  async changePassword(id: string, sessionId: string, body: ChangePasswordDto, client: Client): Promise<void> {
+    const user = await this.getActive(id);
+    await this.requireCurrentPassword(user, body.currentPassword, client);
+    this.requireGoodPassword('newPassword', body.newPassword, [user.emailCanonical, user.usernameCanonical]);
+    const newHash = await this.passwords.hash(body.newPassword);
+    await this.repository.manager.transaction(async (tx) => {
+      if (!(await replacePassword(tx, id, user.passwordHash ?? '', newHash))) throw new Problem('invalid_credentials');
+      await this.tokens.endSessionsOf(tx, id, 'password_changed', sessionId);
+      await this.audit.record(tx, 'user.password-changed', { userId: id, sessionId, client }, {});
+      if (user.email) await this.notifications.enqueue(tx, { kind: 'password-changed', to: user.email });
+    });
+  }
+
+  /** Counted like a sign-in: a stolen access token must not be a way to guess the password. */
+  private async requireCurrentPassword(user: User, password: string, client: Client): Promise<void> {
+    const db = this.repository.manager;
+    await this.passwordFailures.spend(db, user.id);
+    if (await this.passwords.verify(user.passwordHash, password)) return this.passwordFailures.forgive(db, user.id);
+    await this.audit.record(db, 'user.password-refused', { userId: user.id, client }, {});
+    throw new Problem('invalid_credentials', { detail: 'The current password is wrong.' });
+  }
+
+  private requireGoodPassword(field: string, password: string, own: (string | null)[]): void {
+    const messages = passwordFaults(password, this.config.accounts.passwordMinLength, own);
+    if (messages.length > 0) throw new Problem('validation_failed', { errors: [{ field, messages }] });
+  }
+
+  private readIdentity({ email, username }: RegisterDto) {
+    const emailCanonical = email === undefined ? null : canonicalEmail(email);
+    const usernameCanonical = username === undefined ? null : canonicalUsername(username);
+    const errors = [
+      ...(email !== undefined && emailCanonical === null
+        ? [{ field: 'email', messages: ['must be an e-mail address'] }]
+        : []),
+      ...(username !== undefined && usernameCanonical === null
+        ? [{ field: 'username', messages: ['must be 1 to 64 letters, digits, dots, dashes or underscores'] }]
+        : []),
+    ];
+    if (errors.length > 0) throw new Problem('validation_failed', { errors });
+    return {
+      email: email?.normalize('NFC').trim() ?? null,
+      emailCanonical,
+      username: username?.normalize('NFKC').trim() ?? null,
+      usernameCanonical,
+    };
+  }
+
+  private async tellOwner(tx: EntityManager, wanted: NewUser, client: Client): Promise<void> {
+    const owner = await tx.findOneBy(User, [
+      ...(wanted.emailCanonical ? [{ emailCanonical: wanted.emailCanonical }] : []),
+      ...(wanted.usernameCanonical ? [{ usernameCanonical: wanted.usernameCanonical, email: Not(IsNull()) }] : []),
+    ]);
+    await this.audit.record(tx, 'user.registration-collided', { userId: owner?.id ?? null, client }, {});
+    if (!owner?.email || !owner.emailCanonical) return;
+    const permission = await this.destinationLimit.take(tx, owner.emailCanonical);
+    if (permission.allowed) await this.notifications.enqueue(tx, { kind: 'account-exists', to: owner.email });
+  }
+
+  private asIfInserted(wanted: NewUser): User {
+    const now = this.clock.now();
+    return this.repository.create({
+      ...wanted,
+      emailVerifiedAt: null,
+      roles: [],
+      active: true,
+      preferredMethod: null,
+      twoFactorRequired: false,
+      epoch: 0,
+      createdAt: now,
+      updatedAt: now,
+    });
+  }
+}
