@@ -114,25 +114,23 @@ export class Challenges {
   /**
    * Asks an open challenge again, the same device or another one. The earlier code is forgotten, the attempts and the
    * expiry are not: a new question is not a new chance.
-   * @returns seconds until another message may be asked for; null where the challenge is not open
+   * @returns seconds until another message may be asked for
    * @throws Problem code_recently_sent
    */
-  async askAgain(
-    tx: EntityManager,
-    challengeId: string,
-    purpose: ChallengePurpose,
-    device: OtpDevice,
-  ): Promise<number | null> {
+  async askAgain(tx: EntityManager, challengeId: string, device: OtpDevice): Promise<Answer<number>> {
     const state = await findChallengeState(tx, challengeId);
-    if (!state || this.refusalOf(state).reason !== 'wrong') return null;
+    if (!state) return { ok: false, refusal: { reason: 'unknown' } };
+    const closed = this.closedBecause(state);
+    if (closed) return { ok: false, refusal: closed };
     const permission = await this.permissionToSend(tx, device);
     if (!permission.allowed) throw new Problem('code_recently_sent', { retryAfter: permission.retryAfter });
+    const { purpose, expiresAt } = state;
     const question = this.methods.get(device.type).ask(this.stateOf(device), { challengeId, purpose });
-    if (!(await retargetChallenge(tx, challengeId, device.id, question.codeHash))) return null;
-    if (question.message) {
-      await this.notifications.enqueue(tx, question.message, { expiresAt: state.expiresAt });
+    if (!(await retargetChallenge(tx, challengeId, device.id, question.codeHash))) {
+      return { ok: false, refusal: { reason: 'used' } };
     }
-    return this.cooldownOf(device);
+    if (question.message) await this.notifications.enqueue(tx, question.message, { expiresAt });
+    return { ok: true, value: this.cooldownOf(device) };
   }
 
   /**
@@ -177,16 +175,23 @@ export class Challenges {
   }
 
   private refusalOf(state: ChallengeState): Refusal {
-    const { maxAttempts, retryWaitSeconds } = this.config.codes;
-    if (state.consumed) return { reason: 'used' };
-    if (state.void) return { reason: 'void' };
-    if (state.expired) return { reason: 'expired' };
-    if (maxAttempts !== null && state.attempts >= maxAttempts) return { reason: 'exhausted' };
+    const closed = this.closedBecause(state);
+    if (closed) return closed;
     if (state.blockedSeconds !== null && state.blockedSeconds > 0) {
       return { reason: 'blocked', retryAfter: state.blockedSeconds };
     }
+    const { retryWaitSeconds } = this.config.codes;
     const wait = retryWaitSeconds - (state.secondsSinceAttempt ?? retryWaitSeconds);
-    return wait > 0 ? { reason: 'too_soon', retryAfter: Math.ceil(wait) } : { reason: 'wrong' };
+    return { reason: 'too_soon', retryAfter: Math.max(1, Math.ceil(wait)) };
+  }
+
+  /** Why nothing can be done with a challenge any more; null while it is open. */
+  private closedBecause(state: ChallengeState): Refusal | null {
+    const { maxAttempts } = this.config.codes;
+    if (state.consumed) return { reason: 'used' };
+    if (state.void) return { reason: 'void' };
+    if (state.expired) return { reason: 'expired' };
+    return maxAttempts !== null && state.attempts >= maxAttempts ? { reason: 'exhausted' } : null;
   }
 
   private async recordFailure(tx: EntityManager, spent: SpentAttempt, reason: string, client: Client): Promise<void> {

@@ -87,11 +87,10 @@ export class SignIn {
   /** Asks the device of a code token again, or another one that the policy allows. */
   async askAgain({ codeToken, deviceId }: AskAgainDto): Promise<AskedDto> {
     const { challengeId, userId } = this.readCodeToken(codeToken);
-    const refusal = await this.challenges.findRefusal(challengeId);
     const device = await this.deviceToAsk(challengeId, userId, deviceId);
-    const resendIn = await this.db.transaction((tx) => this.challenges.askAgain(tx, challengeId, 'sign_in', device));
-    if (resendIn === null) throw problemOf(refusal);
-    return { resendIn, device: toDeviceSummary(device) };
+    const answer = await this.db.transaction((tx) => this.challenges.askAgain(tx, challengeId, device));
+    if (!answer.ok) throw problemOf(answer.refusal);
+    return { resendIn: answer.value, device: toDeviceSummary(device) };
   }
 
   /**
@@ -136,8 +135,9 @@ export class SignIn {
         return this.startSession(tx, user, proved, client);
       case 'enrollment_required':
         return this.startEnrollment(tx, user, proved, decision.methods, client);
+      // It was allowed when it was asked and is not any more.
       case 'refused':
-        throw new Problem(decision.reason);
+        throw new Problem('token_expired');
     }
   }
 
@@ -210,7 +210,8 @@ export class SignIn {
     const device = await this.deviceToAsk(challengeId, userId, deviceId);
     // What sends codes must be asked first; switching to it here would only waste the attempt.
     if (this.methods.get(device.type).sends) throw new Problem('invalid_code');
-    await this.db.transaction((tx) => this.challenges.askAgain(tx, challengeId, 'sign_in', device));
+    const answer = await this.db.transaction((tx) => this.challenges.askAgain(tx, challengeId, device));
+    if (!answer.ok) throw problemOf(answer.refusal);
   }
 
   /** The wanted device, if the policy lets it be asked; else the one that is being asked already. */

@@ -35,7 +35,7 @@ export type AfterFirstFactor =
 export type AfterSecondFactor =
   | { next: 'authenticated' }
   | { next: 'enrollment_required'; methods: readonly MethodType[] }
-  | { next: 'refused'; reason: 'method_not_allowed' };
+  | { next: 'refused' };
 
 /** The order in which devices are asked where the user prefers none of them. */
 const STRENGTH: readonly MethodType[] = ['totp', 'sms', 'email', 'recovery_codes'];
@@ -79,7 +79,7 @@ export function decideAfterSecondFactor(
 ): AfterSecondFactor {
   if (facts.policy.trusted.includes(proved)) return { next: 'authenticated' };
   if (proved !== facts.policy.fallback || allowedDevices(facts).length > 0) {
-    return { next: 'refused', reason: 'method_not_allowed' };
+    return { next: 'refused' };
   }
   return { next: 'enrollment_required', methods: enrollable.filter((method) => facts.policy.trusted.includes(method)) };
 }

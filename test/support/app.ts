@@ -1,0 +1,74 @@
+import { Logger } from '@nestjs/common';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { Test } from '@nestjs/testing';
+import { DataSource } from 'typeorm';
+import { AppModule } from '../../src/app.module.js';
+import { APP_OPTIONS, createAdapter, setUp } from '../../src/app.setup.js';
+import { Clock } from '../../src/clock/clock.js';
+import { completeConfig } from '../../src/config/config.js';
+import { readSettings } from '../../src/config/env.js';
+import { JobRunner } from '../../src/jobs/job-runner.js';
+import { Outbox } from '../../src/notifications/outbox.js';
+import { Http } from './http.js';
+import { Mailbox } from './mailbox.js';
+import { createDatabase } from './postgres.js';
+import { shiftedUrl, TestClock } from './test-clock.js';
+
+/** Long and mixed enough for the checks; worth nothing. */
+export const TEST_SECRET = 'k3Jx9-vQ7tLm2Rb8Zp4Ws6Yd1Hf5Nc0Ag';
+
+export interface TestApp {
+  app: NestFastifyApplication;
+  http: Http;
+  clock: TestClock;
+  mailbox: Mailbox;
+  /** Rows of one statement, seen through the service's own connection pool. */
+  sql<Row = Record<string, unknown>>(statement: string, parameters?: unknown[]): Promise<Row[]>;
+  /** Listens on a free port of 127.0.0.1, for what needs real sockets. */
+  listen(): Promise<string>;
+  close(): Promise<void>;
+}
+
+/**
+ * The real application on a real database of its own. Replaced are only the clock, and the mail server by the
+ * development outbox. Limits per address are off unless a test is about them: everything comes from one address here.
+ */
+export async function startApp(variables: Record<string, string> = {}): Promise<TestApp> {
+  const database = await createDatabase();
+  const settings = readSettings({
+    NODE_ENV: 'test',
+    SECRET_KEY: TEST_SECRET,
+    PUBLIC_URL: 'https://id.example.test',
+    THROTTLE_SIGN_IN_PER_IP: 'off',
+    THROTTLE_OVERALL_PER_IP: 'off',
+    DATABASE_POOL_SIZE: '6',
+    ...variables,
+  });
+  const databaseUrl = shiftedUrl(database.url);
+  const config = completeConfig(settings, { databaseUrl, secretKey: settings.secrets.secretKey ?? TEST_SECRET });
+  const clock = new TestClock(database.url);
+  Logger.overrideLogger(false);
+  const module = await Test.createTestingModule({ imports: [AppModule.with(config)] })
+    .overrideProvider(Clock)
+    .useValue(clock)
+    .compile();
+  const app = module.createNestApplication<NestFastifyApplication>(createAdapter(config), { ...APP_OPTIONS, logger: false });
+  setUp(app, config);
+  await app.init();
+  await app.getHttpAdapter().getInstance().ready();
+  return {
+    app,
+    http: new Http(app),
+    clock,
+    mailbox: new Mailbox(app.get(Outbox)),
+    sql: (statement, parameters = []) => app.get(DataSource).query(statement, parameters),
+    async listen() {
+      await app.listen({ port: 0, host: '127.0.0.1' });
+      return (await app.getUrl()).replace('[::1]', '127.0.0.1');
+    },
+    async close() {
+      await app.close();
+      await database.drop();
+    },
+  };
+}

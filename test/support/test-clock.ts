@@ -1,0 +1,54 @@
+import pg from 'pg';
+import { Clock } from '../../src/clock/clock.js';
+
+const SCHEMA = 'test_clock';
+
+/**
+ * Puts a `now()` of ours before PostgreSQL's: same statements, same database, another time. It works through the
+ * search path of the connection, so the service under test knows nothing of it.
+ */
+export async function installTestClock(databaseUrl: string): Promise<void> {
+  await query(
+    databaseUrl,
+    `CREATE SCHEMA ${SCHEMA};
+     CREATE TABLE ${SCHEMA}.shift (by interval NOT NULL);
+     INSERT INTO ${SCHEMA}.shift VALUES ('0');
+     CREATE FUNCTION ${SCHEMA}.now() RETURNS timestamptz LANGUAGE sql STABLE
+       AS 'SELECT pg_catalog.now() + by FROM ${SCHEMA}.shift'`,
+  );
+}
+
+/** The URL through which a connection sees the shifted time. */
+export function shiftedUrl(databaseUrl: string): string {
+  const url = new URL(databaseUrl);
+  url.searchParams.set('options', `-c search_path=${SCHEMA},pg_catalog,public`);
+  return url.href;
+}
+
+/** Moves the time of the process and of its database together. */
+export class TestClock extends Clock {
+  private shiftedBy = 0;
+
+  constructor(private readonly databaseUrl: string) {
+    super();
+  }
+
+  now(): Date {
+    return new Date(Date.now() + this.shiftedBy * 1000);
+  }
+
+  async advance(seconds: number): Promise<void> {
+    this.shiftedBy += seconds;
+    await query(this.databaseUrl, `UPDATE ${SCHEMA}.shift SET by = make_interval(secs => $1)`, [this.shiftedBy]);
+  }
+}
+
+async function query(databaseUrl: string, statement: string, parameters: unknown[] = []): Promise<void> {
+  const client = new pg.Client({ connectionString: databaseUrl });
+  await client.connect();
+  try {
+    await client.query(statement, parameters);
+  } finally {
+    await client.end();
+  }
+}
