@@ -44,7 +44,7 @@ export class Templates {
     const values = oneLineValues(message);
     const subject = oneLine((texts.subjects[message.kind] as (message: Message) => string)(values));
     const context =
-      values.kind === 'device-added'
+      'deviceType' in values
         ? { ...values, deviceType: texts.deviceTypes[values.deviceType] ?? values.deviceType }
         : values;
     const page = (format: Format) => {
