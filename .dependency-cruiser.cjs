@@ -73,10 +73,10 @@ module.exports = {
     },
     {
       name: 'no-dev-dependency',
-      comment: 'A production image has no devDependencies. Packages of types leave nothing behind and may stay there.',
+      comment: 'A production image has no devDependencies.',
       severity: 'error',
       from: { path: '^(src|migrations)/', pathNot: SPEC },
-      to: { dependencyTypes: ['npm-dev'], pathNot: '^node_modules/@types/' },
+      to: { dependencyTypes: ['npm-dev'] },
     },
     {
       name: 'declared',

@@ -1,12 +1,14 @@
 import { ValidationPipe, type ValidationError } from '@nestjs/common';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { IncomingMessage } from 'node:http';
+import { STATUS_CODES, type IncomingMessage } from 'node:http';
 import { v7 as uuidv7 } from 'uuid';
 import type { Config } from './config/config.js';
 import { parseJsonBody } from './json-body.js';
 import { serveDocuments } from './openapi/serve-documents.js';
+import { bodyOf, ProblemFilter } from './problems/problem.filter.js';
 import { Problem, type FieldError } from './problems/problem.js';
+import { refuseWrongMethods } from './problems/wrong-method.js';
 
 const KIB = 1024;
 const BODY_LIMIT = 32 * KIB;
@@ -39,21 +41,18 @@ export function createAdapter({ server }: Config): FastifyAdapter {
     genReqId: (request: IncomingMessage) => readRequestId(request.headers['x-request-id']) ?? uuidv7(),
     // Django's routes end in a slash, and so do the clients that were written for them.
     routerOptions: { ignoreTrailingSlash: true },
+    // Refused before any hook or route is reached; otherwise Fastify answers in its own words and repeats the path.
+    frameworkErrors(error: Error, request: FastifyRequest, reply: FastifyReply) {
+      void reply.headers({ 'x-request-id': request.id, 'x-content-type-options': 'nosniff' });
+      new ProblemFilter().send(error, request, reply);
+    },
     clientErrorHandler(error, socket) {
-      const status =
-        (error as { code?: string }).code === 'HPE_HEADER_OVERFLOW'
-          ? '431 Request Header Fields Too Large'
-          : '400 Bad Request';
-      const code = status.startsWith('431') ? 'headers_too_large' : 'malformed_body';
       if (!socket.writable) return socket.destroy();
-      const body = JSON.stringify({
-        type: `/problems#${code}`,
-        title: status.slice(4),
-        status: Number(status.slice(0, 3)),
-        code,
-      });
+      const tooLarge = (error as { code?: string }).code === 'HPE_HEADER_OVERFLOW';
+      const problem = new Problem(tooLarge ? 'headers_too_large' : 'malformed_body');
+      const body = JSON.stringify(bodyOf(problem, uuidv7()));
       socket.end(
-        `HTTP/1.1 ${status}\r\nContent-Type: application/problem+json\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`,
+        `HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status] ?? ''}\r\nContent-Type: application/problem+json; charset=utf-8\r\nContent-Length: ${Buffer.byteLength(body)}\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n${body}`,
       );
     },
   });
@@ -74,6 +73,7 @@ export function setUp(app: NestFastifyApplication, config: Config): void {
   }
   acceptJsonOnly(app);
   answerByDefault(app);
+  refuseWrongMethods(app.getHttpAdapter().getInstance());
   if (config.server.docsEnabled) serveDocuments(app, config);
 }
 

@@ -1,8 +1,11 @@
 import { Problem } from './problems/problem.js';
 
 const MAX_DEPTH = 16;
-/** Keys that would reach an object's prototype where somebody copies them without looking. */
-const RESERVED_KEYS = new Set(['__proto__', 'constructor', 'prototype']);
+/**
+ * Keys that would reach an object's prototype where somebody copies them without looking, or that every object has
+ * already: class-validator's whitelist lets those pass as if a rule named them.
+ */
+const RESERVED_KEYS = new Set(['prototype', ...Object.getOwnPropertyNames(Object.prototype)]);
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
@@ -16,6 +19,7 @@ export function parseJsonBody(bytes: Buffer): unknown {
   // No body at all is an object without properties; what is missing is named field by field.
   if (bytes.length === 0) return {};
   const value = parse(bytes);
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new Problem('malformed_body');
   inspect(value, 1);
   return value;
 }

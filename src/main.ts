@@ -4,10 +4,10 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { AppModule } from './app.module.js';
 import { APP_OPTIONS, createAdapter, setUp } from './app.setup.js';
 import type { Config } from './config/config.js';
-import { ConfigurationError, environment, readSettings } from './config/env.js';
-import { EmbeddedPostgresError } from './database/embedded.js';
+import { environment, readSettings } from './config/env.js';
 import { AppLogger } from './logger.js';
 import { prepare } from './prepare.js';
+import { explainStartFailure } from './start-failure.js';
 
 async function start(): Promise<void> {
   const settings = readSettings(environment());
@@ -20,7 +20,8 @@ async function start(): Promise<void> {
     logger,
   });
   setUp(app, config);
-  app.enableShutdownHooks();
+  // Exit code 0: Nest would otherwise end by the signal again, which supervisors take for a failure.
+  app.enableShutdownHooks(['SIGINT', 'SIGTERM'], { useProcessExit: true });
   await app.listen({ port: config.server.port, host: config.server.host });
   greet(app, config);
 }
@@ -35,30 +36,9 @@ function greet(app: NestFastifyApplication, { server, mail }: Config): void {
   if (mail.smtpUrl === null) logger.log(`No SMTP_URL: mails are shown at ${url}/dev/outbox`);
 }
 
-/** Says plainly what to do where the reason is known, and shows the whole error where it is not. */
-function explain(cause: unknown): string {
-  if (cause instanceof ConfigurationError || cause instanceof EmbeddedPostgresError) return cause.message;
-  const { code, message, stack } = cause as NodeJS.ErrnoException;
-  switch (code) {
-    case 'EADDRINUSE':
-      return 'PORT is in use by another process; stop that one, or set PORT to a free port';
-    case 'EACCES':
-      return 'PORT or HOST may not be used by this user; set PORT to 1024 or more';
-    case 'EADDRNOTAVAIL':
-      return 'HOST is no address of this machine; use 127.0.0.1, 0.0.0.0 or ::';
-    case 'ECONNREFUSED':
-    case 'ENOTFOUND':
-    case '28P01':
-    case '3D000':
-      return `DATABASE_URL: the database cannot be reached (${message})`;
-    default:
-      return stack ?? String(cause);
-  }
-}
-
 try {
   await start();
 } catch (cause) {
-  process.stderr.write(`Countersign did not start.\n${explain(cause)}\n`);
+  process.stderr.write(`Countersign did not start.\n${explainStartFailure(cause)}\n`);
   process.exit(1);
 }

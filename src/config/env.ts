@@ -27,7 +27,7 @@ export function readSettings(variables: Variables): Settings {
   const read = <G extends SettingsGroup>(group: G): Settings[G] => {
     const { schema } = settings[group];
     const input = Object.fromEntries(
-      Object.entries(schema.in.shape).map(([name, entry]) => [
+      Object.entries<{ meta(): unknown }>(schema.in.shape).map(([name, entry]) => [
         name,
         valueOf(name, isSecret(entry), variables, problems),
       ]),

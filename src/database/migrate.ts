@@ -5,6 +5,8 @@ import { migrations } from './migrations.js';
 
 /** Any fixed number; it only has to be the same in every replica. */
 const MIGRATION_LOCK = 4_227_001;
+/** Milliseconds; a host that swallows packets would else hold up the start for minutes. */
+const CONNECT_TIMEOUT = 10_000;
 
 /**
  * Applies what is pending: the tables of this service and those of its job queue. Replicas that start together
@@ -13,7 +15,7 @@ const MIGRATION_LOCK = 4_227_001;
  * @returns the names of the migrations that were applied
  */
 export async function migrate(databaseUrl: string): Promise<string[]> {
-  const lock = new Client({ connectionString: databaseUrl });
+  const lock = new Client({ connectionString: databaseUrl, connectionTimeoutMillis: CONNECT_TIMEOUT });
   await lock.connect();
   try {
     await lock.query('SELECT pg_advisory_lock($1)', [MIGRATION_LOCK]);

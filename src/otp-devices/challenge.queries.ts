@@ -18,9 +18,12 @@ export interface NewChallenge {
   ttlSeconds: number;
 }
 
-/** Waits for, and holds, the user's row: what is counted per user is counted one at a time. */
+/**
+ * Waits for, and holds, the user's row: what is counted per user is counted one at a time. The weaker lock holds off
+ * every change of the row, but not the foreign keys that point to it.
+ */
 export async function lockUser(tx: EntityManager, userId: string): Promise<void> {
-  await rowsOf(tx, 'SELECT 1 FROM users WHERE id = $1 FOR UPDATE', [userId]);
+  await rowsOf(tx, 'SELECT 1 FROM users WHERE id = $1 FOR NO KEY UPDATE', [userId]);
 }
 
 /**

@@ -18,6 +18,7 @@ import {
   FAILURES_BEFORE_PAUSE,
   findChallengeState,
   insertChallenge,
+  lockUser,
   retargetChallenge,
   secondsUntilOneExpires,
   spendAttempt,
@@ -118,6 +119,7 @@ export class Challenges {
    * @throws Problem code_recently_sent
    */
   async askAgain(tx: EntityManager, challengeId: string, device: OtpDevice): Promise<Answer<number>> {
+    await lockUser(tx, device.userId);
     const state = await findChallengeState(tx, challengeId);
     if (!state) return { ok: false, refusal: { reason: 'unknown' } };
     const closed = this.closedBecause(state);
@@ -146,6 +148,8 @@ export class Challenges {
     const spent = await spendAttempt(this.db, challengeId, this.config.codes);
     if (!spent) return { ok: false, refusal: await this.findRefusal(challengeId) };
     return this.db.transaction(async (tx): Promise<Answer<T>> => {
+      // The user before anything of his, here and everywhere: in two orders two requests could wait for each other.
+      await lockUser(tx, spent.userId);
       const device = await lockDevice(tx, spent.deviceId);
       const verdict =
         device && !spent.disabled

@@ -25,7 +25,8 @@ export async function insertPendingDevice(tx: EntityManager, device: PendingDevi
   await rowsOf(
     tx,
     `DELETE FROM otp_devices
-     WHERE user_id = $1 AND type = $2 AND confirmed_at IS NULL AND expires_at IS NOT NULL AND address IS DISTINCT FROM $3`,
+     WHERE user_id = $1 AND type = $2 AND confirmed_at IS NULL AND expires_at IS NOT NULL
+       AND (address IS NULL OR address <> $3)`,
     [device.userId, device.type, device.address],
   );
   const row = await firstRow<OtpDevice>(

@@ -21,12 +21,15 @@ import { TwoFactor } from '../two-factor/two-factor.service.js';
 import { Devices } from './devices.service.js';
 import type { OtpDevice } from './otp-device.entity.js';
 import {
+  ApiDeviceId,
   CreateDeviceDto,
   CreatedDeviceDto,
   CreateEmailDeviceDto,
   CreateTotpDeviceDto,
   DeviceDto,
   DeviceListDto,
+  EXAMPLE_EMAIL_DEVICE,
+  EXAMPLE_TOTP_DEVICE,
   ResendDto,
   toCreatedDeviceDto,
   toDeviceDto,
@@ -46,7 +49,7 @@ export class OtpDevicesController {
   @Get()
   @Accepts('access')
   @ApiOperation({ operationId: 'listOtpDevices', summary: 'The user’s devices' })
-  @ApiOkResponse({ type: DeviceListDto })
+  @ApiOkResponse({ type: DeviceListDto, description: 'The devices.' })
   async list(@CurrentUser() { userId }: AccessPrincipal): Promise<DeviceListDto> {
     const { preferred } = await this.twoFactor.factsOf(this.db, userId);
     const devices = await this.devices.findAll(userId);
@@ -72,11 +75,18 @@ export class OtpDevicesController {
       },
     },
     examples: {
-      totp: { value: { type: 'totp', name: 'My phone' } },
-      email: { value: { type: 'email', email: 'ada@example.org', name: 'Work' } },
+      totp: { summary: 'An authenticator app', value: { type: 'totp', name: 'My phone' } },
+      email: { summary: 'A mailbox', value: { type: 'email', email: 'ada@example.org', name: 'Work' } },
     },
   })
-  @ApiCreatedResponse({ type: CreatedDeviceDto })
+  @ApiCreatedResponse({
+    type: CreatedDeviceDto,
+    description: 'Created. What is shown once is in this answer only.',
+    examples: {
+      totp: { summary: 'An authenticator app', value: EXAMPLE_TOTP_DEVICE },
+      email: { summary: 'A mailbox', value: EXAMPLE_EMAIL_DEVICE },
+    },
+  })
   @Problems('method_not_allowed', 'code_recently_sent')
   async create(
     @Body() body: CreateDeviceDto,
@@ -89,8 +99,9 @@ export class OtpDevicesController {
 
   @Get(':id')
   @Accepts('access')
+  @ApiDeviceId()
   @ApiOperation({ operationId: 'getOtpDevice', summary: 'One of the user’s devices' })
-  @ApiOkResponse({ type: DeviceDto })
+  @ApiOkResponse({ type: DeviceDto, description: 'The device.' })
   @Problems('not_found')
   async get(@Param('id', ParseUUIDPipe) id: string, @CurrentUser() { userId }: AccessPrincipal): Promise<DeviceDto> {
     return this.shown(userId, await this.devices.getOwn(userId, id));
@@ -99,8 +110,9 @@ export class OtpDevicesController {
   @Patch(':id')
   @Accepts('access')
   @RequiresFresh()
+  @ApiDeviceId()
   @ApiOperation({ operationId: 'updateOtpDevice', summary: 'Rename a device, or ask its method first' })
-  @ApiOkResponse({ type: DeviceDto })
+  @ApiOkResponse({ type: DeviceDto, description: 'The device.' })
   @Problems('not_found', 'method_not_allowed')
   async update(
     @Param('id', ParseUUIDPipe) id: string,
@@ -115,6 +127,7 @@ export class OtpDevicesController {
   @HttpCode(204)
   @Accepts('access')
   @RequiresFresh()
+  @ApiDeviceId()
   @ApiOperation({
     operationId: 'removeOtpDevice',
     summary: 'Remove a device',
@@ -135,11 +148,12 @@ export class OtpDevicesController {
   @Accepts('access', 'enrollment')
   @RequiresFresh()
   @ThrottledAs('sign-in')
+  @ApiDeviceId()
   @ApiOperation({
     operationId: 'challengeOtpDevice',
     summary: 'Send another code to a mailbox that is not confirmed yet',
   })
-  @ApiAcceptedResponse({ type: ResendDto })
+  @ApiAcceptedResponse({ type: ResendDto, description: 'Sent.' })
   @Problems('not_found', 'device_expired', 'method_not_allowed', 'code_recently_sent')
   async challenge(
     @Param('id', ParseUUIDPipe) id: string,

@@ -1,4 +1,4 @@
-import { ApiProperty } from '@nestjs/swagger';
+import { ApiParam, ApiProperty } from '@nestjs/swagger';
 import { IsBoolean, IsIn, IsString, MaxLength, MinLength, ValidateIf } from 'class-validator';
 import { METHOD_TYPES } from '../two-factor/two-factor.dto.js';
 import { deviceLabel } from '../two-factor/device-label.js';
@@ -7,6 +7,16 @@ import type { OtpDevice } from './otp-device.entity.js';
 import type { ShownOnce } from './methods/method.js';
 
 const NAME_MAX_LENGTH = 64;
+const EXAMPLE_DEVICE = '019aa8d2-8f02-7a51-b1c4-0d6a1e5b7c22';
+
+/** The `{id}` of a path below /otp-devices. */
+export const ApiDeviceId = () =>
+  ApiParam({
+    name: 'id',
+    format: 'uuid',
+    example: EXAMPLE_DEVICE,
+    description: 'One of the user’s own devices.',
+  });
 
 /** An authenticator app. */
 export class CreateTotpDeviceDto {
@@ -27,7 +37,12 @@ export class CreateEmailDeviceDto {
   @ApiProperty({ enum: ['email'], description: 'A mailbox; a code is sent to it at once.' })
   type!: 'email';
 
-  @ApiProperty({ format: 'email', maxLength: 254, example: 'ada@example.org', description: 'Where codes are sent.' })
+  @ApiProperty({
+    format: 'idn-email',
+    maxLength: 254,
+    example: 'ada@example.org',
+    description: 'Where codes are sent.',
+  })
   email!: string;
 
   @ApiProperty({ required: false, maxLength: NAME_MAX_LENGTH, example: 'Work', description: 'How the user calls it.' })
@@ -70,7 +85,12 @@ export class UpdateDeviceDto {
 }
 
 export class ConfirmDeviceDto {
-  @ApiProperty({ maxLength: 64, example: '492039', description: 'The code that the app shows, or that was sent.' })
+  @ApiProperty({
+    minLength: 1,
+    maxLength: 64,
+    example: '492039',
+    description: 'The code that the app shows, or that was sent.',
+  })
   @IsString()
   @MinLength(1)
   @MaxLength(64)
@@ -79,7 +99,7 @@ export class ConfirmDeviceDto {
 
 /** One of the user's devices. */
 export class DeviceDto {
-  @ApiProperty({ format: 'uuid', description: 'The device.' })
+  @ApiProperty({ format: 'uuid', example: EXAMPLE_DEVICE, description: 'The device.' })
   id!: string;
 
   @ApiProperty({ enum: METHOD_TYPES, enumName: 'MethodType', example: 'totp', description: 'How it is proved.' })
@@ -89,7 +109,7 @@ export class DeviceDto {
   name!: string;
 
   @ApiProperty({
-    example: 'a•••@example.com',
+    example: 'Authenticator app',
     description: 'What to show: a masked address, or the name of the method.',
   })
   label!: string;
@@ -138,6 +158,32 @@ export class CreatedDeviceDto extends DeviceDto {
   })
   resendIn?: number;
 }
+
+export const EXAMPLE_TOTP_DEVICE: CreatedDeviceDto = {
+  id: EXAMPLE_DEVICE,
+  type: 'totp',
+  name: 'My phone',
+  label: 'Authenticator app',
+  confirmed: false,
+  preferred: false,
+  createdAt: '2026-11-21T10:00:00.000Z',
+  lastUsedAt: null,
+  secret: 'JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP',
+  otpauthUrl: 'otpauth://totp/Countersign:ada%40example.com?secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP&issuer=Countersign',
+  qrCode: 'data:image/svg+xml;base64,PHN2ZyB4bWxucz0iaHR0cDovL3d3dy53My5vcmcvMjAwMC9zdmciLz4=',
+};
+
+export const EXAMPLE_EMAIL_DEVICE: CreatedDeviceDto = {
+  id: '019aa8d2-8f02-7a51-b1c4-0d6a1e5b7c23',
+  type: 'email',
+  name: 'Work',
+  label: 'a•••@example.org',
+  confirmed: false,
+  preferred: false,
+  createdAt: '2026-11-21T10:00:00.000Z',
+  lastUsedAt: null,
+  resendIn: 60,
+};
 
 export class DeviceListDto {
   @ApiProperty({ type: [DeviceDto], description: 'Confirmed devices, and pending ones that have not expired.' })

@@ -1,5 +1,5 @@
-import { Catch, HttpException, Injectable, Logger, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
-import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
+import { Catch, Injectable, Logger, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import { QueryFailedError } from 'typeorm';
 import { toProblem } from './to-problem.js';
 import { catalogue } from './catalogue.js';
@@ -15,6 +15,13 @@ export interface ProblemBody {
   requestId: string;
   errors?: { field: string; messages: string[] }[];
   retryAfter?: number;
+}
+
+/** The driver's error, as far as it holds nothing of the statement's values. */
+interface DatabaseError extends Error {
+  code?: string;
+  table?: string;
+  constraint?: string;
 }
 
 /** The one place where anything thrown becomes an answer. No stack, SQL, path or version leaves. */
@@ -43,10 +50,10 @@ export class ProblemFilter implements ExceptionFilter {
   /** An SQL error names its statement and its parameters, and those may be secrets: only its code is logged. */
   private log(problem: Problem, thrown: unknown, requestId: string): void {
     if (thrown instanceof QueryFailedError) {
-      const { code, table, constraint } = thrown.driverError as { code?: string; table?: string; constraint?: string };
+      const { name, code, table, constraint } = thrown.driverError as DatabaseError;
       const where = [table, constraint].filter(Boolean).join('.');
       this.logger.error(
-        `${requestId} ${problem.code}: database error ${code ?? thrown.driverError.name} ${where}`,
+        `${requestId} ${problem.code}: database error ${code ?? name} ${where}`,
         thrown.stack?.split('\n').slice(1).join('\n'),
       );
       return;

@@ -50,9 +50,8 @@ function fallback(status: number): ProblemCode {
 
 function isDatabaseAway(thrown: unknown): boolean {
   if (!(thrown instanceof Error)) return false;
-  const code = String(
-    (thrown instanceof QueryFailedError ? thrown.driverError : (thrown as { code?: unknown }))['code'] ?? '',
-  );
+  const error = (thrown instanceof QueryFailedError ? thrown.driverError : thrown) as { code?: unknown };
+  const code = typeof error.code === 'string' ? error.code : '';
   if (PASSING.test(code) || UNREACHABLE.has(code)) return true;
   return /connection terminated|timeout exceeded when trying to connect|query runner already released/i.test(
     thrown.message,

@@ -1,8 +1,8 @@
 import { Body, Controller, HttpCode, Param, ParseUUIDPipe, Post } from '@nestjs/common';
-import { ApiOkResponse, ApiOperation, ApiTags, getSchemaPath } from '@nestjs/swagger';
+import { ApiExtraModels, ApiOkResponse, ApiOperation, ApiTags, getSchemaPath } from '@nestjs/swagger';
 import { CurrentClient, type Client } from '../audit/client.js';
 import { Devices } from '../otp-devices/devices.service.js';
-import { ConfirmDeviceDto, ConfirmedDeviceDto, toDeviceDto } from '../otp-devices/otp-devices.dto.js';
+import { ApiDeviceId, ConfirmDeviceDto, ConfirmedDeviceDto, toDeviceDto } from '../otp-devices/otp-devices.dto.js';
 import { Problems } from '../problems/answers.js';
 import { ThrottledAs } from '../throttling/ip-throttle.guard.js';
 import { Accepts, CurrentPrincipal, RequiresFresh } from '../tokens/access.js';
@@ -35,7 +35,10 @@ export class DeviceConfirmationController {
     description:
       'With an access token the answer is the device; with an enrollment token it is a SignInResult, as the code just proved is the second factor. Unfinished sign-ins become void.',
   })
+  @ApiDeviceId()
+  @ApiExtraModels(ConfirmedDeviceDto)
   @ApiOkResponse({
+    description: 'Confirmed.',
     schema: {
       oneOf: [{ $ref: getSchemaPath(ConfirmedDeviceDto) }, { $ref: `#/components/schemas/${SIGN_IN_RESULT}` }],
     },
@@ -44,6 +47,7 @@ export class DeviceConfirmationController {
     'invalid_code',
     'token_already_used',
     'too_many_attempts',
+    'method_not_allowed',
     'not_found',
     'device_already_confirmed',
     'device_expired',

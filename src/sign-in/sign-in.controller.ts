@@ -1,5 +1,5 @@
 import { Body, Controller, HttpCode, Post, Res } from '@nestjs/common';
-import { ApiAcceptedResponse, ApiExtraModels, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
+import { ApiAcceptedResponse, ApiBody, ApiExtraModels, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 import { CurrentClient, type Client } from '../audit/client.js';
 import { Problems } from '../problems/answers.js';
@@ -24,7 +24,10 @@ import {
 import { SignIn } from './sign-in.service.js';
 import { StepUp } from './step-up.service.js';
 
-const signInAnswer = { schema: { $ref: `#/components/schemas/${SIGN_IN_RESULT}` } };
+const signInAnswer = {
+  description: 'What follows; `status` tells.',
+  schema: { $ref: `#/components/schemas/${SIGN_IN_RESULT}` },
+};
 
 @ApiTags('sign-in')
 @ApiExtraModels(AuthenticatedDto, SecondFactorRequiredDto, EnrollmentRequiredDto)
@@ -84,7 +87,7 @@ export class SignInController {
     summary: 'Send the code again, or ask another device',
     description: 'The earlier code is void then; attempts and expiry of the code token stay as they are.',
   })
-  @ApiAcceptedResponse({ type: AskedDto })
+  @ApiAcceptedResponse({ type: AskedDto, description: 'Asked.' })
   @Problems(
     'invalid_token',
     'token_expired',
@@ -92,6 +95,7 @@ export class SignInController {
     'too_many_attempts',
     'method_not_allowed',
     'code_recently_sent',
+    'retry_too_soon',
     'too_many_failures',
   )
   otp(@Body() body: AskAgainDto): Promise<AskedDto> {
@@ -107,7 +111,7 @@ export class SignInController {
     description:
       'Every refresh token is good for one exchange. For ten seconds a repeated request gets the same successor; a later repetition ends the session.',
   })
-  @ApiOkResponse({ type: TokenPairDto })
+  @ApiOkResponse({ type: TokenPairDto, description: 'The new tokens; the refresh token that was sent is used up.' })
   @Problems('invalid_refresh_token', 'refresh_token_reused')
   rotate(@Body() { refreshToken }: RefreshTokenDto, @CurrentClient() client: Client): Promise<TokenPairDto> {
     return this.refresh.rotate(refreshToken, client);
@@ -123,8 +127,16 @@ export class SignInController {
     description:
       'Without a code the device is asked (202); with one the answer is an access token whose auth_time is now.',
   })
-  @ApiOkResponse({ type: SteppedUpDto })
-  @ApiAcceptedResponse({ type: AskedDto })
+  @ApiBody({
+    type: StepUpDto,
+    examples: {
+      ask: { summary: 'Ask the device', value: {} },
+      code: { summary: 'Answer with its code', value: { code: '492039' } },
+      password: { summary: 'A user without a device', value: { password: 'three uncommon words' } },
+    },
+  })
+  @ApiOkResponse({ type: SteppedUpDto, description: 'Proved: an access token with a fresh auth_time.' })
+  @ApiAcceptedResponse({ type: AskedDto, description: 'Asked: repeat the request with the device’s code.' })
   @Problems(
     'invalid_code',
     'invalid_credentials',

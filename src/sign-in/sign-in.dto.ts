@@ -1,6 +1,6 @@
 import { ApiProperty, getSchemaPath } from '@nestjs/swagger';
 import { IsString, IsUUID, MaxLength, MinLength, ValidateIf } from 'class-validator';
-import { TokenPairDto } from '../tokens/tokens.dto.js';
+import { EXAMPLE_ACCESS_TOKEN, TokenPairDto } from '../tokens/tokens.dto.js';
 import { DeviceSummaryDto } from '../two-factor/two-factor.dto.js';
 import { UserDto } from '../users/users.dto.js';
 
@@ -10,6 +10,7 @@ const EXAMPLE_DEVICE = '019aa8d2-8f02-7a51-b1c4-0d6a1e5b7c22';
 /** The first factor. */
 export class SignInDto {
   @ApiProperty({
+    minLength: 1,
     maxLength: 254,
     example: 'ada@example.com',
     description: 'An e-mail address or a username, told apart by shape.',
@@ -19,7 +20,7 @@ export class SignInDto {
   @MaxLength(254)
   identifier!: string;
 
-  @ApiProperty({ maxLength: 1024, example: 'three uncommon words', description: 'The password.' })
+  @ApiProperty({ minLength: 1, maxLength: 1024, example: 'three uncommon words', description: 'The password.' })
   @IsString()
   @MinLength(1)
   @MaxLength(1024)
@@ -28,13 +29,19 @@ export class SignInDto {
 
 /** The second factor. */
 export class SecondFactorDto {
-  @ApiProperty({ maxLength: 8192, example: EXAMPLE_CODE_TOKEN, description: 'From the first factor’s answer.' })
+  @ApiProperty({
+    minLength: 1,
+    maxLength: 8192,
+    example: EXAMPLE_CODE_TOKEN,
+    description: 'From the first factor’s answer.',
+  })
   @IsString()
   @MinLength(1)
   @MaxLength(8192)
   codeToken!: string;
 
   @ApiProperty({
+    minLength: 1,
     maxLength: 64,
     example: '492039',
     description: 'What the user types; spaces and dashes do not matter.',
@@ -58,7 +65,12 @@ export class SecondFactorDto {
 
 /** Asks again, or asks another device. */
 export class AskAgainDto {
-  @ApiProperty({ maxLength: 8192, example: EXAMPLE_CODE_TOKEN, description: 'From the first factor’s answer.' })
+  @ApiProperty({
+    minLength: 1,
+    maxLength: 8192,
+    example: EXAMPLE_CODE_TOKEN,
+    description: 'From the first factor’s answer.',
+  })
   @IsString()
   @MinLength(1)
   @MaxLength(8192)
@@ -191,6 +203,7 @@ export class StepUpDto {
 
   @ApiProperty({
     required: false,
+    minLength: 1,
     maxLength: 64,
     example: '492039',
     description: 'The device’s code. Absent: a code is sent, or shown by the app.',
@@ -203,6 +216,7 @@ export class StepUpDto {
 
   @ApiProperty({
     required: false,
+    minLength: 1,
     maxLength: 1024,
     example: 'three uncommon words',
     description: 'Instead of a code, only where the user has no device.',
@@ -219,7 +233,10 @@ export class SteppedUpDto {
   @ApiProperty({ enum: ['Bearer'], description: 'How to send it.' })
   tokenType!: 'Bearer';
 
-  @ApiProperty({ description: 'Replaces the present access token. The refresh token stays.' })
+  @ApiProperty({
+    example: EXAMPLE_ACCESS_TOKEN,
+    description: 'Replaces the present access token. The refresh token stays.',
+  })
   accessToken!: string;
 
   @ApiProperty({ type: 'integer', example: 300, description: 'Its life, in seconds.' })

@@ -116,7 +116,10 @@ export class SignIn {
     const decision = decideAfterFirstFactor(facts);
     switch (decision.next) {
       case 'authenticated':
-        return this.db.transaction((tx) => this.startSession(tx, user, [proved], client));
+        return this.db.transaction(async (tx) => {
+          await this.holdUnchanged(tx, user);
+          return this.startSession(tx, user, [proved], client);
+        });
       case 'second_factor_required':
         return this.db.transaction((tx) => this.ask(tx, user, facts, decision.ask, proved, client));
       case 'refused':
@@ -178,7 +181,8 @@ export class SignIn {
     proved: string,
     client: Client,
   ): Promise<SecondFactorRequiredDto> {
-    const device = await this.lockedDevice(tx, user.id, facts, ask);
+    await this.holdUnchanged(tx, user);
+    const device = await this.deviceOf(tx, user.id, facts, ask);
     const { challengeId, expiresIn, codeSent, resendIn } = await this.challenges.open(tx, device, 'sign_in', [proved]);
     await this.audit.record(tx, 'sign-in.challenged', { userId: user.id, client }, { method: device.type, codeSent });
     const allowed = allowedDevices(facts);
@@ -193,13 +197,19 @@ export class SignIn {
     };
   }
 
-  private async lockedDevice(
+  /** Holds the user's row. A password that was changed since it was proved has proved nothing. */
+  private async holdUnchanged(tx: EntityManager, { id, passwordHash }: User): Promise<void> {
+    await this.devices.lockOwner(tx, id);
+    const present = await this.users.findActive(id, tx);
+    if (present?.passwordHash !== passwordHash) throw new Problem('invalid_credentials');
+  }
+
+  private async deviceOf(
     tx: EntityManager,
     userId: string,
     facts: UserFacts,
     ask: { deviceId: string } | { address: MethodType },
   ): Promise<OtpDevice> {
-    await this.devices.lockOwner(tx, userId);
     if ('deviceId' in ask) return this.devices.getOwn(userId, ask.deviceId, tx);
     return this.devices.ensureAddressDevice(tx, userId, facts.emailCanonical ?? '');
   }

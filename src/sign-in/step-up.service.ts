@@ -58,11 +58,8 @@ export class StepUp {
   }
 
   private async ask(device: OtpDevice): Promise<AskedDto> {
-    const opened = await this.open(device);
-    if (this.methods.get(device.type).sends && !opened.codeSent) {
-      throw new Problem('code_recently_sent', { retryAfter: opened.resendIn });
-    }
-    return { resendIn: opened.resendIn, device: toDeviceSummary(device) };
+    const { resendIn } = await this.open(device);
+    return { resendIn, device: toDeviceSummary(device) };
   }
 
   private async withCode(
@@ -90,7 +87,12 @@ export class StepUp {
   private open(device: OtpDevice) {
     return this.db.transaction(async (tx) => {
       await this.devices.lockOwner(tx, device.userId);
-      return this.challenges.open(tx, device, 'step_up', []);
+      const opened = await this.challenges.open(tx, device, 'step_up', []);
+      // Thrown in here, so that it is undone: a question without a code would supersede the one that was sent.
+      if (this.methods.get(device.type).sends && !opened.codeSent) {
+        throw new Problem('code_recently_sent', { retryAfter: opened.resendIn });
+      }
+      return opened;
     });
   }
 

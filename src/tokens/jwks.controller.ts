@@ -2,6 +2,7 @@ import { Controller, Get, Header } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { Public } from './access.js';
 import { SigningKeys } from './signing-keys.js';
+import { JwkSetDto } from './tokens.dto.js';
 
 @ApiTags('well-known')
 @Controller('.well-known')
@@ -16,14 +17,7 @@ export class JwksController {
     summary: 'The public keys of access tokens (RFC 7517)',
     description: 'For gateways and services that verify access tokens themselves. May be cached for five minutes.',
   })
-  @ApiOkResponse({
-    schema: {
-      type: 'object',
-      required: ['keys'],
-      properties: { keys: { type: 'array', items: { type: 'object', additionalProperties: { type: 'string' } } } },
-      example: { keys: [{ kty: 'EC', crv: 'P-256', x: '…', y: '…', kid: '019a…', use: 'sig', alg: 'ES256' }] },
-    },
-  })
+  @ApiOkResponse({ type: JwkSetDto, description: 'The keys.' })
   jwks(): { keys: Record<string, string>[] } {
     return this.signingKeys.jwks();
   }

@@ -16,7 +16,7 @@ function bearerGuard(kind: BearerKind): CanActivate {
       return { session: false, property: 'principal' };
     }
 
-    override handleRequest<P>(error: unknown, principal: P): P {
+    override handleRequest<P>(error: Error | null, principal: P): P {
       if (error) throw error;
       if (!principal) throw new Problem('invalid_token');
       return principal;

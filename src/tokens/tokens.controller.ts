@@ -6,7 +6,7 @@ import { CurrentClient, type Client } from '../audit/client.js';
 import { Public } from './access.js';
 import { isSessionLive } from './session.queries.js';
 import { TokenSigner } from './token.signer.js';
-import { RefreshTokenDto, TokenStatusDto, VerifyTokenDto } from './tokens.dto.js';
+import { EXAMPLE_STATUS, RefreshTokenDto, TokenStatusDto, VerifyTokenDto } from './tokens.dto.js';
 import { Tokens } from './tokens.service.js';
 
 @ApiTags('sign-in')
@@ -26,7 +26,14 @@ export class TokensController {
     summary: 'Tell whether an access token is valid',
     description: 'Signature, times and the session are checked. Every other kind of token, and any text, is inactive.',
   })
-  @ApiOkResponse({ type: TokenStatusDto })
+  @ApiOkResponse({
+    type: TokenStatusDto,
+    description: 'What the token says, or only that it is not active.',
+    examples: {
+      active: { summary: 'A valid access token', value: EXAMPLE_STATUS },
+      inactive: { summary: 'Anything else', value: { active: false } },
+    },
+  })
   async verify(@Body() { token }: VerifyTokenDto): Promise<TokenStatusDto> {
     const claims = this.signer.verifyAccess(token);
     if (!claims || !(await isSessionLive(this.db, claims.sid))) return { active: false };

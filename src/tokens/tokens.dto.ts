@@ -1,8 +1,9 @@
 import { ApiProperty } from '@nestjs/swagger';
 import { IsString, MaxLength, MinLength } from 'class-validator';
 
-const EXAMPLE_ACCESS_TOKEN =
+export const EXAMPLE_ACCESS_TOKEN =
   'eyJhbGciOiJFUzI1NiIsInR5cCI6ImF0K2p3dCIsImtpZCI6IjAxOWEifQ.eyJzdWIiOiIwMTlhIn0.c2lnbmF0dXJl';
+const EXAMPLE_USER = '019aa8d2-7a31-7c7e-9d56-4f1f2a1f0c11';
 const EXAMPLE_REFRESH_TOKEN = 'AZqsbv7Yd3K4v0b1d2e3ZAAAAACb2xkIGZyaWVuZCwgbmV3IGtleSwgc2FtZSBkb29yLi4u';
 
 /** A refresh token, as it was answered by a sign-in or the last refresh. */
@@ -10,6 +11,7 @@ export class RefreshTokenDto {
   @ApiProperty({
     description: 'The newest refresh token of the session.',
     example: EXAMPLE_REFRESH_TOKEN,
+    minLength: 1,
     maxLength: 200,
   })
   @IsString()
@@ -20,7 +22,7 @@ export class RefreshTokenDto {
 
 /** A token to look at. */
 export class VerifyTokenDto {
-  @ApiProperty({ description: 'An access token.', example: EXAMPLE_ACCESS_TOKEN, maxLength: 8192 })
+  @ApiProperty({ description: 'An access token.', example: EXAMPLE_ACCESS_TOKEN, minLength: 1, maxLength: 8192 })
   @IsString()
   @MinLength(1)
   @MaxLength(8192)
@@ -60,7 +62,7 @@ export class TokenStatusDto {
   @ApiProperty({ required: false, description: 'For whom it is.', example: 'countersign' })
   aud?: string;
 
-  @ApiProperty({ required: false, format: 'uuid', description: 'The user.' })
+  @ApiProperty({ required: false, format: 'uuid', example: EXAMPLE_USER, description: 'The user.' })
   sub?: string;
 
   @ApiProperty({ required: false, format: 'uuid', description: 'The session.' })
@@ -73,6 +75,7 @@ export class TokenStatusDto {
     required: false,
     type: 'integer',
     description: 'When a factor was last proved, in seconds since 1970.',
+    example: 1795255200,
   })
   auth_time?: number;
 
@@ -84,15 +87,77 @@ export class TokenStatusDto {
   })
   amr?: string[];
 
-  @ApiProperty({ required: false, enum: ['aal1', 'aal2'], description: 'The assurance that follows from it.' })
+  @ApiProperty({
+    required: false,
+    enum: ['aal1', 'aal2'],
+    example: 'aal2',
+    description: 'The assurance that follows from it.',
+  })
   acr?: string;
 
   @ApiProperty({ required: false, type: [String], description: 'The user’s roles.', example: ['admin'] })
   roles?: string[];
 
-  @ApiProperty({ required: false, type: 'integer', description: 'Issued at, in seconds since 1970.' })
+  @ApiProperty({
+    required: false,
+    type: 'integer',
+    example: 1795255200,
+    description: 'Issued at, in seconds since 1970.',
+  })
   iat?: number;
 
-  @ApiProperty({ required: false, type: 'integer', description: 'Expires at, in seconds since 1970.' })
+  @ApiProperty({
+    required: false,
+    type: 'integer',
+    example: 1795255500,
+    description: 'Expires at, in seconds since 1970.',
+  })
   exp?: number;
+}
+
+export const EXAMPLE_STATUS: TokenStatusDto = {
+  active: true,
+  iss: 'https://id.example.com',
+  aud: 'countersign',
+  sub: EXAMPLE_USER,
+  sid: '019aa8d2-8b57-7f0a-9c3d-1e4b6a8d2f90',
+  jti: '019aa8d2-8b57-7f0b-8e21-7c5d9f3a4b18',
+  auth_time: 1795255200,
+  amr: ['pwd', 'otp', 'mfa'],
+  acr: 'aal2',
+  roles: [],
+  iat: 1795255200,
+  exp: 1795255500,
+};
+
+/** The public half of a signing key (RFC 7517 §4, RFC 7518 §6.2.1). */
+export class JwkDto {
+  @ApiProperty({ enum: ['EC'], description: 'Key type.' })
+  kty!: string;
+
+  @ApiProperty({ enum: ['P-256'], description: 'Curve.' })
+  crv!: string;
+
+  @ApiProperty({ example: 'f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU', description: 'Coordinate x, base64url.' })
+  x!: string;
+
+  @ApiProperty({ example: 'x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0', description: 'Coordinate y, base64url.' })
+  y!: string;
+
+  @ApiProperty({
+    example: '019aa8d2-6b11-7e35-a5d0-2c1e8f9b7a66',
+    description: 'Names the key; the `kid` in the header of an access token.',
+  })
+  kid!: string;
+
+  @ApiProperty({ enum: ['sig'], description: 'For signatures.' })
+  use!: string;
+
+  @ApiProperty({ enum: ['ES256'], description: 'The only algorithm to accept with it.' })
+  alg!: string;
+}
+
+export class JwkSetDto {
+  @ApiProperty({ type: [JwkDto], description: 'Every key that a valid access token may be signed with.' })
+  keys!: JwkDto[];
 }

@@ -35,7 +35,7 @@ class TokenKeysModule {}
       useFactory: (keys: TokenKeys) => ({
         secretOrKeyProvider: (request, tokenOrPayload, options) =>
           request === JwtSecretRequestType.VERIFY
-            ? keys.forToken(String(tokenOrPayload))
+            ? keys.forToken(tokenOrPayload as string)
             : keys.forSigning(options && 'header' in options ? options.header?.typ : undefined),
       }),
     }),

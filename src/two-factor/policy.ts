@@ -33,9 +33,7 @@ export type AfterFirstFactor =
   | { next: 'refused'; reason: 'two_factor_not_configured' };
 
 export type AfterSecondFactor =
-  | { next: 'authenticated' }
-  | { next: 'enrollment_required'; methods: readonly MethodType[] }
-  | { next: 'refused' };
+  { next: 'authenticated' } | { next: 'enrollment_required'; methods: readonly MethodType[] } | { next: 'refused' };
 
 /** The order in which devices are asked where the user prefers none of them. */
 const STRENGTH: readonly MethodType[] = ['totp', 'sms', 'email', 'recovery_codes'];
@@ -115,15 +113,15 @@ export function decideRequirement(facts: Facts, required: boolean): PreferenceVe
       ? { allowed: false, reason: 'two_factor_required_by_policy' }
       : { allowed: true };
   }
-  const canBeAsked = allowedDevices(facts).length > 0 || usableFallback(facts) !== null;
+  const canBeAsked = allowedDevices(facts).some(({ disabled }) => !disabled) || usableFallback(facts) !== null;
   return canBeAsked ? { allowed: true } : { allowed: false, reason: 'two_factor_not_configured' };
 }
 
-/** Whether the removal of a device would leave a demanded second factor without any. */
+/** Whether the removal of a device would leave a demanded second factor without any that works. */
 export function isLastDevice(facts: Facts, deviceId: string): boolean {
   if (requiredBy(facts) === null) return false;
   const allowed = allowedDevices(facts);
-  return allowed.length === 1 && allowed[0]?.id === deviceId;
+  return allowed.some(({ id }) => id === deviceId) && !allowed.some(({ id, disabled }) => id !== deviceId && !disabled);
 }
 
 function isWanted({ preferred, policy }: Facts): boolean {

@@ -21,7 +21,7 @@ export class TwoFactorController {
   @Get()
   @Accepts('access')
   @ApiOperation({ operationId: 'getMyTwoFactor', summary: 'The second factor of the signed-in user' })
-  @ApiOkResponse({ type: TwoFactorDto })
+  @ApiOkResponse({ type: TwoFactorDto, description: 'What holds now.' })
   async get(@CurrentUser() { userId }: AccessPrincipal): Promise<TwoFactorDto> {
     return toDto(await this.twoFactor.factsOf(this.db, userId));
   }
@@ -34,7 +34,7 @@ export class TwoFactorController {
     summary: 'Choose the method that is asked first, or demand a second factor',
     description: 'A user may raise his own requirement and lower it again, but never below the policy.',
   })
-  @ApiOkResponse({ type: TwoFactorDto })
+  @ApiOkResponse({ type: TwoFactorDto, description: 'What holds now.' })
   @Problems('two_factor_required_by_policy', 'method_not_allowed', 'two_factor_not_configured')
   async update(
     @Body() body: UpdateTwoFactorDto,

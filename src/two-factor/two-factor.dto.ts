@@ -32,13 +32,13 @@ export class UpdateTwoFactorDto {
 
 /** A device, as far as a sign-in or a settings page shows it. */
 export class DeviceSummaryDto {
-  @ApiProperty({ format: 'uuid', description: 'The device.' })
+  @ApiProperty({ format: 'uuid', example: '019aa8d2-8f02-7a51-b1c4-0d6a1e5b7c22', description: 'The device.' })
   id!: string;
 
-  @ApiProperty({ enum: METHOD_TYPES, enumName: 'MethodType', example: 'totp', description: 'How it is proved.' })
+  @ApiProperty({ enum: METHOD_TYPES, enumName: 'MethodType', example: 'email', description: 'How it is proved.' })
   type!: MethodType;
 
-  @ApiProperty({ example: 'My phone', description: 'The name that the user gave it; may be empty.' })
+  @ApiProperty({ example: 'Work', description: 'The name that the user gave it; may be empty.' })
   name!: string;
 
   @ApiProperty({

@@ -3,7 +3,7 @@ import { dictionary } from '@zxcvbn-ts/language-common';
 /** Code points; more than argon2 needs, little enough to hash at once. */
 export const PASSWORD_MAX_LENGTH = 128;
 
-const COMMON = new Set<string>(dictionary['passwords-common'].map((word) => String(word)));
+const COMMON = new Set(dictionary['passwords-common']);
 
 /**
  * What is wrong with a new password, in sentences for the one who chose it; empty where nothing is. Length, a

@@ -22,7 +22,7 @@ export class UsersController {
     description:
       'The answer is the same where the address or name is taken, unless the deployment reveals that (409); its owner is told by mail.',
   })
-  @ApiCreatedResponse({ type: UserDto })
+  @ApiCreatedResponse({ type: UserDto, description: 'The new user.' })
   @Problems('registration_closed', 'identity_taken', 'busy')
   async register(@Body() body: RegisterDto, @CurrentClient() client: Client): Promise<UserDto> {
     return toUserDto(await this.users.register(body, client));
@@ -31,7 +31,7 @@ export class UsersController {
   @Get('me')
   @Accepts('access')
   @ApiOperation({ operationId: 'getMe', summary: 'The signed-in user' })
-  @ApiOkResponse({ type: UserDto })
+  @ApiOkResponse({ type: UserDto, description: 'The user.' })
   async me(@CurrentUser() { userId }: AccessPrincipal): Promise<UserDto> {
     return toUserDto(await this.users.getActive(userId));
   }
@@ -43,7 +43,7 @@ export class UsersController {
     summary: 'Change the profile',
     description: 'Addresses, roles and everything about security have ways of their own and are refused here.',
   })
-  @ApiOkResponse({ type: UserDto })
+  @ApiOkResponse({ type: UserDto, description: 'The user.' })
   async update(
     @Body() body: UpdateProfileDto,
     @CurrentUser() { userId }: AccessPrincipal,

@@ -10,7 +10,7 @@ const PASSWORD_WIRE_LENGTH = 1024;
 export class RegisterDto {
   @ApiProperty({
     required: false,
-    format: 'email',
+    format: 'idn-email',
     maxLength: 254,
     example: 'ada@example.com',
     description: 'E-mail address; unique. Required unless a username is given.',
@@ -70,6 +70,7 @@ export class UpdateProfileDto {
 
 export class ChangePasswordDto {
   @ApiProperty({
+    minLength: 1,
     maxLength: PASSWORD_WIRE_LENGTH,
     example: 'three uncommon words',
     description: 'The present password.',
@@ -96,7 +97,7 @@ export class UserDto {
 
   @ApiProperty({
     type: String,
-    format: 'email',
+    format: 'idn-email',
     nullable: true,
     example: 'ada@example.com',
     description: 'E-mail address.',

@@ -11,7 +11,7 @@ import { JobRunner } from '../../src/jobs/job-runner.js';
 import { Outbox } from '../../src/notifications/outbox.js';
 import { Http } from './http.js';
 import { Mailbox } from './mailbox.js';
-import { createDatabase } from './postgres.js';
+import { createDatabase, type TestDatabase } from './postgres.js';
 import { shiftedUrl, TestClock } from './test-clock.js';
 
 /** Long and mixed enough for the checks; worth nothing. */
@@ -22,6 +22,7 @@ export interface TestApp {
   http: Http;
   clock: TestClock;
   mailbox: Mailbox;
+  database: TestDatabase;
   /** Rows of one statement, seen through the service's own connection pool. */
   sql<Row = Record<string, unknown>>(statement: string, parameters?: unknown[]): Promise<Row[]>;
   /** Listens on a free port of 127.0.0.1, for what needs real sockets. */
@@ -32,9 +33,13 @@ export interface TestApp {
 /**
  * The real application on a real database of its own. Replaced are only the clock, and the mail server by the
  * development outbox. Limits per address are off unless a test is about them: everything comes from one address here.
+ * `replicaOf` starts a second process' worth of it on the same database and clock; close it before the first.
  */
-export async function startApp(variables: Record<string, string> = {}): Promise<TestApp> {
-  const database = await createDatabase();
+export async function startApp(
+  variables: Record<string, string> = {},
+  { replicaOf }: { replicaOf?: TestApp } = {},
+): Promise<TestApp> {
+  const database = replicaOf?.database ?? (await createDatabase());
   const settings = readSettings({
     NODE_ENV: 'test',
     SECRET_KEY: TEST_SECRET,
@@ -46,7 +51,7 @@ export async function startApp(variables: Record<string, string> = {}): Promise<
   });
   const databaseUrl = shiftedUrl(database.url);
   const config = completeConfig(settings, { databaseUrl, secretKey: settings.secrets.secretKey ?? TEST_SECRET });
-  const clock = new TestClock(database.url);
+  const clock = replicaOf?.clock ?? new TestClock(database.url);
   Logger.overrideLogger(false);
   const module = await Test.createTestingModule({ imports: [AppModule.with(config)] })
     .overrideProvider(Clock)
@@ -61,6 +66,7 @@ export async function startApp(variables: Record<string, string> = {}): Promise<
     http: new Http(app),
     clock,
     mailbox: new Mailbox(app.get(Outbox)),
+    database,
     sql: (statement, parameters = []) => app.get(DataSource).query(statement, parameters),
     async listen() {
       await app.listen({ port: 0, host: '127.0.0.1' });
@@ -68,7 +74,7 @@ export async function startApp(variables: Record<string, string> = {}): Promise<
     },
     async close() {
       await app.close();
-      await database.drop();
+      if (!replicaOf) await database.drop();
     },
   };
 }

@@ -1,0 +1,21 @@
+// Builds dist/: the compiled service, and beside it the mail templates, which the compiler leaves out.
+// What is up to date is not compiled again; remove dist/ to start over.
+import { spawnSync } from 'node:child_process';
+import { cpSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const compiler = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
+const templates = join('src', 'notifications', 'templates');
+
+const { status } = spawnSync(process.execPath, [compiler, '--build', 'tsconfig.build.json'], {
+  cwd: root,
+  stdio: 'inherit',
+});
+if (status !== 0) process.exit(1);
+
+cpSync(join(root, templates), join(root, 'dist', templates), {
+  recursive: true,
+  filter: (source) => source.endsWith('.hbs') || statSync(source).isDirectory(),
+});

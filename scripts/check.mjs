@@ -1,0 +1,112 @@
+// npm test: every gate and every test in one command that needs no services; stops at the first gate that fails.
+// npm test -- <filter>: builds, and runs the tests whose path contains the filter.
+import { spawn } from 'node:child_process';
+import { mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const cache = join(root, 'node_modules', '.cache', 'countersign');
+const results = join(cache, 'tests.json');
+const filters = process.argv.slice(2);
+
+const build = { name: 'build', args: [join(root, 'scripts', 'build.mjs')] };
+const gates = [
+  tool('types', 'tsc', '--noEmit', '--incremental', '--tsBuildInfoFile', join(cache, 'types.tsbuildinfo')),
+  tool('lint', 'eslint', '.'),
+  tool(
+    'format',
+    'prettier',
+    '--check',
+    '--log-level=warn',
+    '--cache',
+    '--cache-location',
+    join(cache, 'prettier'),
+    '.',
+  ),
+  tool('dead code', 'knip', '--no-progress'),
+  build,
+];
+const tests = tool('tests', 'vitest', 'run', '--reporter=default', '--reporter=json', `--outputFile.json=${results}`);
+
+const running = new Set();
+let passed = 0;
+let failed = 0;
+let interrupted = false;
+
+for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => stop());
+
+mkdirSync(cache, { recursive: true });
+const queue = filters.length > 0 ? [build] : gates;
+await Promise.all([pass(queue), pass(queue)]); // two at a time: each keeps about one core busy
+if (failed === 0 && !interrupted) await test();
+console.log(`${passed} passed, ${failed} failed`);
+process.exitCode = failed > 0 || interrupted ? 1 : 0;
+
+/** Takes gates from the queue until it is empty or one has failed. */
+async function pass(queue) {
+  for (let gate = queue.shift(); gate && failed === 0 && !interrupted; gate = queue.shift()) {
+    const { succeeded, output, seconds } = await run(gate, 'pipe');
+    if (failed > 0 || interrupted) return; // stopped half-way
+    console.log(`${succeeded ? '' : output}${gate.name.padEnd(10)} ${succeeded ? 'ok' : 'failed'} (${seconds} s)`);
+    if (succeeded) passed += 1;
+    else {
+      failed += 1;
+      kill();
+    }
+  }
+}
+
+async function test() {
+  rmSync(results, { force: true });
+  const { succeeded, seconds } = await run({ ...tests, args: [...tests.args, ...filters] }, 'inherit');
+  console.log(`${tests.name.padEnd(10)} ${succeeded ? 'ok' : 'failed'} (${seconds} s)`);
+  for (const file of readResults()) {
+    const verdicts = file.assertionResults.map(({ status }) => status);
+    passed += verdicts.filter((status) => status === 'passed').length;
+    const wrong = verdicts.filter((status) => status === 'failed').length;
+    failed += file.status === 'failed' ? Math.max(wrong, 1) : wrong; // a file that cannot be loaded has no tests
+  }
+  if (!succeeded && failed === 0) failed = 1; // such as an error that no test waited for
+}
+
+function readResults() {
+  try {
+    return JSON.parse(readFileSync(results, 'utf8')).testResults;
+  } catch {
+    return []; // it ended before it could write them
+  }
+}
+
+function run({ args }, output) {
+  const begun = performance.now();
+  const child = spawn(process.execPath, args, { cwd: root, stdio: ['ignore', output, output] });
+  const chunks = [];
+  child.stdout?.on('data', (chunk) => chunks.push(chunk));
+  child.stderr?.on('data', (chunk) => chunks.push(chunk));
+  running.add(child);
+  return new Promise((resolve) => {
+    child.on('close', (code) => {
+      running.delete(child);
+      const seconds = ((performance.now() - begun) / 1000).toFixed(1);
+      resolve({ succeeded: code === 0, output: Buffer.concat(chunks).toString(), seconds });
+    });
+  });
+}
+
+function kill() {
+  for (const child of running) child.kill();
+}
+
+function stop() {
+  interrupted = true;
+  kill();
+}
+
+/** A command of a development dependency, without a shell and its differences between systems. */
+function tool(name, command, ...args) {
+  const packages = { tsc: 'typescript' };
+  const folder = join(root, 'node_modules', packages[command] ?? command);
+  const { bin } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
+  return { name, args: [join(folder, typeof bin === 'string' ? bin : bin[command]), ...args] };
+}

@@ -1,0 +1,176 @@
+import type { INestApplication } from '@nestjs/common';
+import {
+  DocumentBuilder,
+  SwaggerModule,
+  type OpenAPIObject,
+  type OperationObject,
+  type PathItemObject,
+  type ReferenceObject,
+  type RequestBodyObject,
+  type ResponseObject,
+  type SchemaObject,
+} from '@nestjs/swagger';
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { SIGN_IN_RESULT, signInResultSchema } from '../sign-in/sign-in.dto.js';
+import { problemComponents, problemResponses, REQUEST_ID, type NotedOperation } from './problem-responses.js';
+import { withExamples, type Schemas } from './sample.js';
+
+const METHODS = ['get', 'post', 'put', 'patch', 'delete'] as const;
+
+/** In the order of the document. An operation with any other tag stops its generation. */
+const TAGS: Readonly<Record<string, string>> = {
+  'sign-in': 'Sign in, keep the session alive, prove a factor again, sign out.',
+  users: 'Register, and what a signed-in user reads and changes about himself.',
+  'otp-devices': 'Enroll, confirm, list and remove the devices that prove a second factor.',
+  'well-known': 'For gateways and services that verify access tokens themselves.',
+};
+
+const DESCRIPTION = `Sign-in with JSON Web Tokens, protected by a second factor.
+
+**A sign-in.** \`POST /api/v1/auth/token\` takes the first factor. Every way in answers a \`SignInResult\`; its \`status\` says
+what follows: \`authenticated\` (here are the tokens), \`second_factor_required\` (send the code to
+\`POST /api/v1/auth/token/second-factor\`) or \`enrollment_required\` (create and confirm a device with the enrollment token).
+
+**Tokens.** Send the access token as \`Authorization: Bearer …\`. Before it expires, exchange the refresh token at
+\`POST /api/v1/auth/token/refresh\`; each one is good for one exchange. Changes of security settings need a recent proof of a
+factor: on \`insufficient_user_authentication\`, \`POST /api/v1/auth/step-up\`, then repeat the request.
+
+**Conventions.** JSON in and out. Unknown properties are refused. Times are ISO 8601 in UTC, durations whole seconds, ids
+UUIDs. Errors are problems (RFC 9457, \`application/problem+json\`): branch on \`code\`, which never changes; \`/problems\`
+explains every one. No answer may be cached unless it says so.`;
+
+/** The OpenAPI document, built from the decorators alone: no database is needed, and nothing is started. */
+export function createDocument(app: INestApplication, server = '/'): OpenAPIObject {
+  const scanned = SwaggerModule.createDocument(app, base(server));
+  const problems = problemComponents();
+  const schemas = closed({ ...scanned.components?.schemas, [SIGN_IN_RESULT]: signInResultSchema, ...problems.schemas });
+  const paths = completePaths(scanned.paths, schemas);
+  return {
+    openapi: scanned.openapi,
+    info: { ...scanned.info, license: license() },
+    servers: scanned.servers ?? [],
+    tags: scanned.tags ?? [],
+    paths,
+    components: {
+      securitySchemes: scanned.components?.securitySchemes ?? {},
+      schemas,
+      examples: used(problems.examples, paths),
+      headers: problems.headers,
+    },
+  };
+}
+
+function base(server: string) {
+  const builder = new DocumentBuilder()
+    .setOpenAPIVersion('3.1.0')
+    .setTitle('Countersign')
+    .setDescription(DESCRIPTION)
+    .setVersion(packageVersion())
+    .addServer(server, 'The host that serves this document')
+    .addBearerAuth(
+      {
+        type: 'http',
+        scheme: 'bearer',
+        bearerFormat: 'JWT',
+        description:
+          'An access token: `accessToken` of a SignInResult whose status is `authenticated`, or of a refresh.',
+      },
+      'accessToken',
+    )
+    .addBearerAuth(
+      {
+        type: 'http',
+        scheme: 'bearer',
+        bearerFormat: 'JWT',
+        description:
+          'An enrollment token: `enrollmentToken` of a SignInResult whose status is `enrollment_required`. It opens the creation and confirmation of a device, and dies at the first confirmed one.',
+      },
+      'enrollmentToken',
+    );
+  for (const [tag, description] of Object.entries(TAGS)) builder.addTag(tag, description);
+  return builder.build();
+}
+
+/** An SPDX expression instead of an address (OpenAPI 3.1), which the builder does not know. */
+function license(): { name: string; identifier: string } {
+  return { name: 'Apache License 2.0', identifier: 'Apache-2.0' };
+}
+
+/** Sources and compiled files lie in different depths below it. */
+function packageVersion(): string {
+  let folder = import.meta.dirname;
+  while (!existsSync(join(folder, 'package.json'))) folder = dirname(folder);
+  const { version } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as { version: string };
+  return version;
+}
+
+/** The server refuses unknown properties and answers no others than these, so no schema is open. */
+function closed(schemas: Schemas): Record<string, SchemaObject | ReferenceObject> {
+  const names = Object.keys(schemas).toSorted();
+  return Object.fromEntries(
+    names.map((name) => {
+      const schema = schemas[name] ?? {};
+      return [name, 'properties' in schema ? { ...schema, additionalProperties: false } : schema];
+    }),
+  );
+}
+
+/** Some problems are answered before an operation is found. */
+function used<E>(examples: Readonly<Record<string, E>>, paths: OpenAPIObject['paths']): Record<string, E> {
+  const text = JSON.stringify(paths);
+  return Object.fromEntries(
+    Object.entries(examples).filter(([name]) => text.includes(`"#/components/examples/${name}"`)),
+  );
+}
+
+/** In the order in which pages show them: by tag, short paths before long ones, else as the controllers stand. */
+function completePaths(paths: OpenAPIObject['paths'], schemas: Schemas): OpenAPIObject['paths'] {
+  const tags = Object.keys(TAGS);
+  const completed = Object.entries(paths).map(([path, item]) => {
+    const operations = METHODS.flatMap((method): [string, OperationObject][] => {
+      const operation = item[method];
+      return operation ? [[method, complete(method, operation, schemas)]] : [];
+    });
+    const rank = Math.min(...operations.map(([, { tags: own = [] }]) => tags.indexOf(own[0] ?? '')));
+    if (rank < 0) throw new Error(`Describe the tag of ${path} in src/openapi/document.ts`);
+    return { path, item: Object.fromEntries(operations) as PathItemObject, rank };
+  });
+  return Object.fromEntries(
+    completed
+      .toSorted((a, b) => a.rank - b.rank || depth(a.path) - depth(b.path))
+      .map(({ path, item }) => [path, item]),
+  );
+}
+
+function depth(path: string): number {
+  return path.split('/').length;
+}
+
+function complete(method: string, operation: NotedOperation, schemas: Schemas): OperationObject {
+  const { tags, operationId, summary, description, security = [], parameters = [], requestBody, responses } = operation;
+  const answers = Object.entries(responses).map(([status, response]): [string, ResponseObject] => [
+    status,
+    completeAnswer(response as ResponseObject, schemas),
+  ]);
+  return {
+    ...{ tags, operationId, summary },
+    ...(description === undefined ? {} : { description }),
+    security,
+    ...(parameters.length === 0 ? {} : { parameters }),
+    ...(requestBody === undefined ? {} : { requestBody: completeBody(requestBody as RequestBodyObject, schemas) }),
+    responses: { ...Object.fromEntries(answers), ...problemResponses(method, operation) },
+  };
+}
+
+function completeBody(body: RequestBodyObject, schemas: Schemas): RequestBodyObject {
+  return { required: true, content: completeContent(body.content, schemas) };
+}
+
+function completeAnswer({ description, content }: ResponseObject, schemas: Schemas): ResponseObject {
+  return { description, headers: REQUEST_ID, ...(content ? { content: completeContent(content, schemas) } : {}) };
+}
+
+function completeContent(content: RequestBodyObject['content'], schemas: Schemas): RequestBodyObject['content'] {
+  return Object.fromEntries(Object.entries(content).map(([type, media]) => [type, withExamples(media, schemas)]));
+}

@@ -1,0 +1,42 @@
+import { describe, expect, it } from 'vitest';
+import { acrOf, amrOf, type Acr } from './assurance.js';
+
+/** The default of TWO_FACTOR_AAL2_METHODS: e-mail does not count (NIST SP 800-63B-4 §3.1.3.1). */
+const DEFAULT: readonly string[] = ['totp', 'sms', 'recovery_codes'];
+const WITH_EMAIL: readonly string[] = [...DEFAULT, 'email'];
+
+describe('acr: the assurance of what was proved', () => {
+  it.each<[proved: string[], counted: readonly string[], acr: Acr, why: string]>([
+    [[], DEFAULT, 'aal1', 'nothing'],
+    [['password'], DEFAULT, 'aal1', 'one factor'],
+    [['totp'], DEFAULT, 'aal1', 'one factor, although it counts as a second one'],
+    [['password', 'totp'], DEFAULT, 'aal2', 'two factors'],
+    [['password', 'sms'], DEFAULT, 'aal2', 'two factors'],
+    [['password', 'recovery_codes'], DEFAULT, 'aal2', 'two factors'],
+    [['password', 'email'], DEFAULT, 'aal1', 'e-mail does not count'],
+    [['password', 'email'], WITH_EMAIL, 'aal2', 'unless the operator says so'],
+    [['password', 'email', 'totp'], DEFAULT, 'aal2', 'e-mail opened the enrollment, the app completed it'],
+    [['password', 'totp', 'email'], DEFAULT, 'aal2', 'a weak proof takes nothing away'],
+    [['password', 'password'], DEFAULT, 'aal1', 'the same factor twice'],
+    [['totp', 'totp'], DEFAULT, 'aal1', 'the same factor twice'],
+    [['email', 'email'], WITH_EMAIL, 'aal1', 'the same factor twice'],
+    [['email', 'totp'], DEFAULT, 'aal2', 'a code instead of a password, and an app'],
+    [['totp', 'password'], DEFAULT, 'aal1', 'the later one must be a second-factor method'],
+    [['password', 'totp'], [], 'aal1', 'the operator counts nothing'],
+  ])('%j with %j counted → %s: %s', (proved, counted, acr) => {
+    expect(acrOf(proved, counted)).toBe(acr);
+  });
+});
+
+describe('amr: the references of what was proved (RFC 8176)', () => {
+  it.each<[references: string[], acr: Acr, amr: string[]]>([
+    [['pwd'], 'aal1', ['pwd']],
+    [['pwd', 'email'], 'aal1', ['pwd', 'email']],
+    [['pwd', 'otp'], 'aal2', ['pwd', 'otp', 'mfa']],
+    [['pwd', 'email', 'otp'], 'aal2', ['pwd', 'email', 'otp', 'mfa']],
+    [['pwd', 'otp', 'otp'], 'aal2', ['pwd', 'otp', 'mfa']],
+    [[], 'aal1', []],
+  ])('%j at %s → %j', (references, acr, amr) => {
+    expect(amrOf(references, acr)).toEqual(amr);
+  });
+});
