@@ -86,7 +86,7 @@ function defaultOf({ default: value }: Entry): string {
 function groups(): { title: string; entries: Entry[] }[] {
   return Object.values(settings).map(({ title, schema }) => ({
     title,
-    entries: Object.entries(schema.in.shape).map(([name, entry]) => readEntry(name, entry.meta())),
+    entries: Object.entries<{ meta(): unknown }>(schema.in.shape).map(([name, entry]) => readEntry(name, entry.meta())),
   }));
 }
 

@@ -36,17 +36,27 @@ async function run(narrator: Narrator, own: OwnServer): Promise<void> {
   narrator.say(`All ${narrator.held} expectations held, in ${Math.round((Date.now() - begun) / 1000)} s.`);
 }
 
+function messageOf(cause: unknown): string {
+  if (!(cause instanceof Error)) return String(cause);
+  // fetch itself only says that it failed
+  return cause.cause instanceof Error ? `${cause.message}: ${cause.cause.message}` : cause.message;
+}
+
 const narrator = new Narrator();
 const own = new OwnServer();
+let interrupted = false;
 for (const signal of ['SIGINT', 'SIGTERM']) {
-  process.once(signal, () => void own.end().finally(() => process.exit(130)));
+  process.once(signal, () => {
+    interrupted = true;
+    void own.end().finally(() => process.exit(130));
+  });
 }
 try {
   await run(narrator, own);
 } catch (cause) {
   process.exitCode = 1;
-  const message = cause instanceof Error ? cause.message : String(cause);
-  narrator.failure(cause instanceof Unmet ? `An expectation did not hold: ${message}` : message);
+  const lead = cause instanceof Unmet ? 'An expectation did not hold: ' : '';
+  if (!interrupted) narrator.failure(lead + messageOf(cause));
 } finally {
   await own.end();
 }

@@ -1,12 +1,9 @@
 import { Logger } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
-import { AppModule } from './app.module.js';
-import { APP_OPTIONS, createAdapter, setUp } from './app.setup.js';
 import type { Config } from './config/config.js';
 import { environment, readSettings } from './config/env.js';
 import { AppLogger } from './logger.js';
-import { prepare } from './prepare.js';
 import { explainStartFailure } from './start-failure.js';
 
 async function start(): Promise<void> {
@@ -14,7 +11,13 @@ async function start(): Promise<void> {
   const { production, logLevel } = settings.server;
   const logger = new AppLogger(logLevel, production);
   Logger.overrideLogger(logger);
-  const config = await prepare(settings);
+  // Loaded only now, and beside each other: a setting that is refused is refused at once, and the database comes up
+  // while the modules are read.
+  const [config, { AppModule }, { APP_OPTIONS, createAdapter, setUp }] = await Promise.all([
+    import('./prepare.js').then(({ prepare }) => prepare(settings)),
+    import('./app.module.js'),
+    import('./app.setup.js'),
+  ]);
   const app = await NestFactory.create<NestFastifyApplication>(AppModule.with(config), createAdapter(config), {
     ...APP_OPTIONS,
     logger,

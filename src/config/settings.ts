@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { z } from 'zod';
 import {
   choice,
@@ -13,6 +14,13 @@ import {
   text,
   textWithDefault,
 } from './values.js';
+
+/** Not all of the internet (`/0`): that would let anybody write his own address. */
+const addressRange = z.string().refine((text) => {
+  const [address = '', bits = '1', ...rest] = text.split('/');
+  const most = { 0: 0, 4: 32, 6: 128 }[isIP(address)] ?? 0;
+  return rest.length === 0 && /^[1-9]\d{0,2}$/.test(bits) && Number(bits) <= most;
+}, 'must be an address or a CIDR range');
 
 const origin = z.url({ protocol: /^https?$/, error: 'must be an http(s) URL' });
 
@@ -38,9 +46,10 @@ export const settings = {
         CORS_ORIGINS: freeList({ allowed: 'origins, comma-separated', each: origin }).describe(
           'Browser origins that may call the API. Empty: none.',
         ),
-        TRUSTED_PROXIES: freeList({ allowed: 'addresses or CIDR ranges, comma-separated' }).describe(
-          'Proxies whose X-Forwarded-For is believed. Empty: the socket’s address is the client.',
-        ),
+        TRUSTED_PROXIES: freeList({
+          allowed: 'addresses or CIDR ranges, comma-separated',
+          each: addressRange,
+        }).describe('Proxies whose X-Forwarded-For is believed. Empty: the socket’s address is the client.'),
         LOG_LEVEL: choice({ default: 'info', of: ['debug', 'info', 'warn', 'error'] }).describe(
           'The least level that is logged. No level logs a secret.',
         ),

@@ -43,12 +43,13 @@ export class SecretBox {
       throw new UnsealError(`Sealed with the key "${id ?? ''}", which neither SECRET_KEY nor ENCRYPTION_KEYS gives`);
     }
     const bytes = Buffer.from(body, 'base64url');
-    const decipher = createDecipheriv('aes-256-gcm', key.key, bytes.subarray(0, IV_BYTES), { authTagLength: TAG_BYTES })
-      .setAAD(associated(purpose, rowId))
-      .setAuthTag(bytes.subarray(-TAG_BYTES));
     try {
-      const plain = decipher.update(bytes.subarray(IV_BYTES, -TAG_BYTES), undefined, 'utf8') + decipher.final('utf8');
-      return plain;
+      const decipher = createDecipheriv('aes-256-gcm', key.key, bytes.subarray(0, IV_BYTES), {
+        authTagLength: TAG_BYTES,
+      })
+        .setAAD(associated(purpose, rowId))
+        .setAuthTag(bytes.subarray(-TAG_BYTES));
+      return decipher.update(bytes.subarray(IV_BYTES, -TAG_BYTES), undefined, 'utf8') + decipher.final('utf8');
     } catch {
       throw new UnsealError('The sealed secret was changed or belongs to another row');
     }

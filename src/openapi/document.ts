@@ -4,7 +4,6 @@ import {
   SwaggerModule,
   type OpenAPIObject,
   type OperationObject,
-  type PathItemObject,
   type ReferenceObject,
   type RequestBodyObject,
   type ResponseObject,
@@ -46,7 +45,7 @@ export function createDocument(app: INestApplication, server = '/'): OpenAPIObje
   const problems = problemComponents();
   const schemas = closed({ ...scanned.components?.schemas, [SIGN_IN_RESULT]: signInResultSchema, ...problems.schemas });
   const paths = completePaths(scanned.paths, schemas);
-  return {
+  return withPlainNames({
     openapi: scanned.openapi,
     info: { ...scanned.info, license: license() },
     servers: scanned.servers ?? [],
@@ -58,7 +57,18 @@ export function createDocument(app: INestApplication, server = '/'): OpenAPIObje
       examples: used(problems.examples, paths),
       headers: problems.headers,
     },
-  };
+  });
+}
+
+/** Generated clients call a user `User`; that the class which describes it ends in `Dto` is our business. */
+function withPlainNames(document: OpenAPIObject): OpenAPIObject {
+  const schemas = Object.entries(document.components?.schemas ?? {});
+  const named = schemas.map(([name, schema]) => [name.replace(/Dto$/, ''), schema] as const);
+  if (new Set(named.map(([name]) => name)).size < named.length) throw new Error('Two schemas have the same name');
+  const plain = { ...document, components: { ...document.components, schemas: Object.fromEntries(named) } };
+  return JSON.parse(
+    JSON.stringify(plain).replace(/"#\/components\/schemas\/(\w+)Dto"/g, '"#/components/schemas/$1"'),
+  ) as OpenAPIObject;
 }
 
 function base(server: string) {
@@ -134,7 +144,7 @@ function completePaths(paths: OpenAPIObject['paths'], schemas: Schemas): OpenAPI
     });
     const rank = Math.min(...operations.map(([, { tags: own = [] }]) => tags.indexOf(own[0] ?? '')));
     if (rank < 0) throw new Error(`Describe the tag of ${path} in src/openapi/document.ts`);
-    return { path, item: Object.fromEntries(operations) as PathItemObject, rank };
+    return { path, item: Object.fromEntries(operations), rank };
   });
   return Object.fromEntries(
     completed

@@ -38,8 +38,8 @@ function variantsOf(schema: SchemaObject | ReferenceObject, schemas: Schemas): V
 
 /** Every value that cannot be guessed from its type has an example of its own; a document with "string" helps nobody. */
 function sampleOf(schema: SchemaObject | ReferenceObject, schemas: Schemas): unknown {
-  const { example, enum: allowed, allOf, type, format, properties, items, description } = resolve(schema, schemas);
-  if (example !== undefined) return example;
+  const { enum: allowed, allOf, type, format, properties, items, description, ...rest } = resolve(schema, schemas);
+  if (rest.example !== undefined) return rest.example as unknown;
   if (allowed) return allowed[0];
   if (allOf?.[0]) return sampleOf(allOf[0], schemas);
   const types = [type].flat();

@@ -30,22 +30,23 @@ const PASSING = /^(08|53|57P|57014|55P03|25006|40001|40P01)/;
 /** The same on the way to the database. */
 const UNREACHABLE = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND', 'ENOENT', 'EAI_AGAIN']);
 
+/** Seconds: a database that restarts is back about then. */
+const RETRY_AFTER = 2;
+
 /** What a caller is told about anything that was thrown. */
 export function toProblem(thrown: unknown): Problem {
   if (thrown instanceof Problem) return thrown;
-  if (thrown instanceof HttpException)
-    return new Problem(BY_STATUS[thrown.getStatus()] ?? fallback(thrown.getStatus()));
-  if (isDatabaseAway(thrown)) return new Problem('unavailable', { retryAfter: 2 });
+  if (thrown instanceof HttpException) return byStatus(thrown.getStatus());
+  if (isDatabaseAway(thrown)) return new Problem('unavailable', { retryAfter: RETRY_AFTER });
   const { code, statusCode } = thrown as { code?: unknown; statusCode?: unknown };
   const fastify = typeof code === 'string' ? BY_FASTIFY_CODE[code] : undefined;
   if (fastify) return new Problem(fastify);
-  if (typeof statusCode === 'number' && statusCode < 500)
-    return new Problem(BY_STATUS[statusCode] ?? fallback(statusCode));
-  return new Problem('internal_error');
+  return typeof statusCode === 'number' ? byStatus(statusCode) : new Problem('internal_error');
 }
 
-function fallback(status: number): ProblemCode {
-  return status < 500 ? 'validation_failed' : 'internal_error';
+function byStatus(status: number): Problem {
+  const code = BY_STATUS[status] ?? (status < 500 ? 'validation_failed' : 'internal_error');
+  return new Problem(code, code === 'unavailable' ? { retryAfter: RETRY_AFTER } : {});
 }
 
 function isDatabaseAway(thrown: unknown): boolean {

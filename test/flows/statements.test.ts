@@ -3,119 +3,242 @@ import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startApp, type TestApp } from '../support/app.js';
 import { totpCode } from '../support/authenticator.js';
-import { firstFactor, personWithTotp, register, secondFactor, signInByMail, type SignedIn } from '../support/people.js';
+import { firstFactor, personWithTotp, register, secondFactor, signInByMail } from '../support/people.js';
 
 /**
- * What a request costs the database, statement by statement. A sign-in is the hot path of everybody's morning: one more
- * round trip is a decision to be made here, not an accident.
+ * What a request costs the database, statement by statement, the ends of a transaction included. Signing in is what
+ * everybody does at nine in the morning: one more round trip is a decision to be made here, not an accident.
  *
- * A request is followed through its asynchronous context, so the job worker's statements are not among its own.
+ * A request is followed through its asynchronous context, so what the job worker does meanwhile is not counted.
  */
-const request = new AsyncLocalStorage<string[]>();
+const followed = new AsyncLocalStorage<string[]>();
 
 type Query = (this: pg.Client, ...parameters: unknown[]) => unknown;
 const prototype = pg.Client.prototype as unknown as { query: Query };
-const original = prototype.query;
+const query = prototype.query;
 
-/** `START TRANSACTION`, `COMMIT`, or the verb and the first table: `UPDATE otp_devices`. */
-function summary(statement: string): string {
-  const [, verb = '', rest = ''] = /^\s*(\w+)\s*([^]*)$/.exec(statement) ?? [];
-  const what = verb.toUpperCase();
-  if (what === 'START') return 'START TRANSACTION';
-  if (what === 'COMMIT' || what === 'ROLLBACK') return what;
-  if (what === 'WITH') {
-    const written = [...rest.matchAll(/\b(UPDATE|INSERT INTO)\s+"?(\w+)"?\s/g)].map(([, , table]) => table);
-    return `WRITE ${written.join(', ')}`;
-  }
-  const table = /\b(?:FROM|INTO|UPDATE)\s+"?([\w.]+)"?/.exec(` ${statement} `)?.[1] ?? '';
-  return `${what} ${table}${/FOR UPDATE/.test(rest) ? ' FOR UPDATE' : ''}`;
+function follow(this: pg.Client, ...parameters: unknown[]): unknown {
+  const [config] = parameters;
+  const text = typeof config === 'string' ? config : (config as { text?: string }).text;
+  if (text !== undefined) followed.getStore()?.push(summaryOf(text));
+  return query.apply(this, parameters);
+}
+
+/** What a statement writes, locks or reads: `INSERT sessions`, `LOCK users`, `SELECT users, otp_devices`. */
+function summaryOf(statement: string): string {
+  const text = statement.trim().replaceAll('extract(epoch FROM', '(');
+  if (/^(START|BEGIN|COMMIT|ROLLBACK)/.test(text)) return text.split(' ')[0] ?? '';
+  if (text.includes('graphile_worker.add_job')) return 'ENQUEUE message';
+  const written = text.matchAll(/\b(INSERT|(?<!FOR |KEY )UPDATE|DELETE)(?: INTO| FROM)? "?([a-z_]+)/g);
+  const writes = [...written].map(([, verb, table]) => `${verb} ${table}`);
+  if (writes.length > 0) return writes.join(', ');
+  const tables = [...text.matchAll(/\b(?:FROM|JOIN) "?([a-z_]+)/g)].map(([, table]) => table);
+  return `${/ FOR (NO KEY )?UPDATE/.test(text) ? 'LOCK' : 'SELECT'} ${tables.join(', ')}`;
 }
 
 async function statementsOf<T>(send: () => Promise<T>): Promise<{ answer: T; statements: string[] }> {
   const statements: string[] = [];
-  const answer = await request.run(statements, send);
-  return { answer, statements: statements.map(summary) };
+  const answer = await followed.run(statements, send);
+  return { answer, statements };
 }
 
-describe('statements of a request', () => {
-  beforeAll(() => {
-    prototype.query = function (this: pg.Client, ...parameters: unknown[]) {
-      const [config] = parameters;
-      const text = typeof config === 'string' ? config : (config as { text?: string }).text;
-      if (text !== undefined) request.getStore()?.push(text);
-      return original.apply(this, parameters);
-    };
+/** Known or not, right or wrong: the same three. */
+const REFUSED_PASSWORD = ['INSERT failure_counters', 'SELECT users', 'INSERT audit_events'];
+
+/** What every right password costs before it is clear what follows. */
+const RIGHT_PASSWORD = [
+  'INSERT failure_counters',
+  'SELECT users',
+  'DELETE failure_counters',
+  'SELECT users, otp_devices',
+  'START',
+  'LOCK users',
+  'SELECT users',
+];
+
+const CHARGED_ATTEMPT = ['UPDATE challenges, UPDATE otp_devices', 'START', 'LOCK users', 'LOCK otp_devices'];
+
+const NEW_SESSION = [
+  'SELECT users',
+  'SELECT users, otp_devices',
+  'UPDATE sessions, INSERT sessions',
+  'INSERT audit_events',
+  'COMMIT',
+];
+
+beforeAll(() => {
+  prototype.query = follow;
+});
+afterAll(() => {
+  prototype.query = query;
+});
+
+describe('statements of a sign-in with a second factor', () => {
+  let app: TestApp;
+  beforeAll(async () => {
+    app = await startApp();
   });
-  afterAll(() => {
-    prototype.query = original;
-  });
+  afterAll(() => app.close());
 
-  describe('with the default policy', () => {
-    let app: TestApp;
-    beforeAll(async () => {
-      app = await startApp();
-      // What is done once a process is done before anything is counted.
-      await signInByMail(app, await register(app));
-    });
-    afterAll(() => app.close());
-
-    const print = (statements: string[]) => console.log(expect.getState().currentTestName, statements.length, statements);
-
-    it('POST /auth/token, nobody there', async () => {
-      const { answer, statements } = await statementsOf(() => firstFactor(app, 'nobody@example.com'));
-      expect(answer.status).toBe(401);
-      print(statements);
-    });
-
-    it('POST /auth/token, wrong password', async () => {
-      const person = await register(app);
-      const { answer, statements } = await statementsOf(() => firstFactor(app, person.email, 'not the password'));
-      expect(answer.status).toBe(401);
-      print(statements);
-    });
-
-    it('POST /auth/token, first sign-in', async () => {
-      const person = await register(app);
-      const { answer, statements } = await statementsOf(() => firstFactor(app, person.email));
-      expect(answer.body.codeSent).toBe(true);
-      print(statements);
-    });
-
-    it('POST /auth/token, mailed', async () => {
-      const person = await register(app);
-      await signInByMail(app, person);
-      const { answer, statements } = await statementsOf(() => firstFactor(app, person.email));
-      expect(answer.body.codeSent).toBe(true);
-      print(statements);
-      const wrong = await statementsOf(() => secondFactor(app, answer.body.codeToken, 'x'));
-      expect(wrong.answer.status).toBe(401);
-      print(wrong.statements);
-      await app.clock.advance(3);
-      const code = await app.mailbox.code(person.email);
-      const right = await statementsOf(() => secondFactor(app, answer.body.codeToken, code));
-      expect(right.answer.status).toBe(200);
-      print(right.statements);
-    });
-
-    it('POST /auth/token, totp', async () => {
-      const person = await personWithTotp(app);
-      const { answer, statements } = await statementsOf(() => firstFactor(app, person.email));
-      print(statements);
-      const right = await statementsOf(() => secondFactor(app, answer.body.codeToken, totpCode(person.secret, app.clock)));
-      expect(right.answer.status).toBe(200);
-      print(right.statements);
-      const { refreshToken, accessToken } = right.answer.body;
-      print((await statementsOf(() => app.http.post('/auth/token/refresh', { refreshToken }))).statements);
-      print((await statementsOf(() => app.http.post('/auth/token/refresh', { refreshToken }))).statements);
-      print((await statementsOf(() => app.http.post('/auth/token/verify', { token: accessToken }))).statements);
-      print((await statementsOf(() => app.http.get('/users/me', { token: accessToken }))).statements);
-    });
-  });
-  it('no 2fa', async () => {
-    const app = await startApp({ TWO_FACTOR_TRUSTED_METHODS: 'none,email,totp', TWO_FACTOR_FALLBACK_METHOD: 'none' });
+  it('3 for an unknown identifier, and the same 3 for a wrong password', async () => {
     const person = await register(app);
-    const { statements } = await statementsOf(() => firstFactor<SignedIn>(app, person.email));
-    console.log(statements);
-    await app.close();
+    const unknown = await statementsOf(() => firstFactor(app, 'nobody@example.com'));
+    const wrong = await statementsOf(() => firstFactor(app, person.email, 'not the password'));
+    expect([unknown.answer.status, wrong.answer.status]).toEqual([401, 401]);
+    expect(unknown.statements).toEqual(REFUSED_PASSWORD);
+    expect(wrong.statements).toEqual(REFUSED_PASSWORD);
+    expect(REFUSED_PASSWORD).toHaveLength(3);
+  });
+
+  it('13 for the first e-mailed code of a user, and 14 for the code that comes back and proves the address', async () => {
+    const person = await register(app);
+    const asked = await statementsOf(() => firstFactor(app, person.email));
+    expect(asked.answer.body.codeSent).toBe(true);
+    expect(asked.statements).toEqual([
+      ...RIGHT_PASSWORD,
+      'INSERT otp_devices',
+      'INSERT destination_sends',
+      'INSERT challenges',
+      'ENQUEUE message',
+      'INSERT audit_events',
+      'COMMIT',
+    ]);
+    expect(asked.statements).toHaveLength(13);
+
+    const code = await app.mailbox.code(person.email);
+    const right = await statementsOf(() => secondFactor(app, asked.answer.body.codeToken, code));
+    expect(right.answer.status).toBe(200);
+    expect(right.statements).toEqual([
+      ...CHARGED_ATTEMPT,
+      'UPDATE challenges',
+      'UPDATE otp_devices',
+      'DELETE destination_sends',
+      'UPDATE users',
+      'UPDATE otp_devices',
+      ...NEW_SESSION,
+    ]);
+    expect(right.statements).toHaveLength(14);
+  });
+
+  it('13 for every later e-mailed code, 6 for a wrong one, 12 for the right one', async () => {
+    const person = await register(app);
+    await signInByMail(app, person);
+    const asked = await statementsOf(() => firstFactor(app, person.email));
+    expect(asked.answer.body.codeSent).toBe(true);
+    expect(asked.statements).toEqual([
+      ...RIGHT_PASSWORD,
+      'SELECT otp_devices',
+      'INSERT destination_sends',
+      'INSERT challenges',
+      'ENQUEUE message',
+      'INSERT audit_events',
+      'COMMIT',
+    ]);
+    expect(asked.statements).toHaveLength(13);
+
+    const { codeToken } = asked.answer.body;
+    const wrong = await statementsOf(() => secondFactor(app, codeToken, 'wrong'));
+    expect(wrong.answer.status).toBe(401);
+    expect(wrong.statements).toEqual([...CHARGED_ATTEMPT, 'INSERT audit_events', 'COMMIT']);
+    expect(wrong.statements).toHaveLength(6);
+
+    await app.clock.advance(3);
+    const code = await app.mailbox.code(person.email);
+    const right = await statementsOf(() => secondFactor(app, codeToken, code));
+    expect(right.answer.status).toBe(200);
+    expect(right.statements).toEqual([
+      ...CHARGED_ATTEMPT,
+      'UPDATE challenges',
+      'UPDATE otp_devices',
+      'DELETE destination_sends',
+      ...NEW_SESSION,
+    ]);
+    expect(right.statements).toHaveLength(12);
+  });
+
+  it('11 to ask an app, 11 for its right code', async () => {
+    const person = await personWithTotp(app);
+    const asked = await statementsOf(() => firstFactor(app, person.email));
+    expect(asked.answer.body.device.type).toBe('totp');
+    expect(asked.statements).toEqual([
+      ...RIGHT_PASSWORD,
+      'SELECT otp_devices',
+      'INSERT challenges',
+      'INSERT audit_events',
+      'COMMIT',
+    ]);
+    expect(asked.statements).toHaveLength(11);
+
+    const code = totpCode(person.secret, app.clock);
+    const right = await statementsOf(() => secondFactor(app, asked.answer.body.codeToken, code));
+    expect(right.answer.status).toBe(200);
+    expect(right.statements).toEqual([...CHARGED_ATTEMPT, 'UPDATE challenges', 'UPDATE otp_devices', ...NEW_SESSION]);
+    expect(right.statements).toHaveLength(11);
+  });
+
+  it('2 for an attempt that comes too soon, and no transaction', async () => {
+    const person = await register(app);
+    const { body } = await firstFactor(app, person.email);
+    await secondFactor(app, body.codeToken, 'wrong');
+    const tooSoon = await statementsOf(() => secondFactor(app, body.codeToken, 'wrong'));
+    expect(tooSoon.answer.status).toBe(429);
+    expect(tooSoon.statements).toEqual([
+      'UPDATE challenges, UPDATE otp_devices',
+      'SELECT challenges, users, otp_devices',
+    ]);
+  });
+});
+
+describe('statements of a sign-in without a second factor', () => {
+  it('10', async () => {
+    const app = await startApp({ TWO_FACTOR_TRUSTED_METHODS: 'none,email,totp', TWO_FACTOR_FALLBACK_METHOD: 'none' });
+    try {
+      const person = await register(app);
+      const { answer, statements } = await statementsOf(() => firstFactor<{ status: string }>(app, person.email));
+      expect(answer.body.status).toBe('authenticated');
+      expect(statements).toEqual([
+        ...RIGHT_PASSWORD,
+        'UPDATE sessions, INSERT sessions',
+        'INSERT audit_events',
+        'COMMIT',
+      ]);
+      expect(statements).toHaveLength(10);
+    } finally {
+      await app.close();
+    }
+  });
+});
+
+describe('statements of what happens all day', () => {
+  let app: TestApp;
+  beforeAll(async () => {
+    app = await startApp();
+  });
+  afterAll(() => app.close());
+
+  it('3 for a refresh, 2 for the same one again within its grace', async () => {
+    const { refreshToken } = await signInByMail(app, await register(app));
+    const refresh = () => app.http.post('/auth/token/refresh', { refreshToken });
+    const first = await statementsOf(refresh);
+    const repeated = await statementsOf(refresh);
+    expect([first.answer.status, repeated.answer.status]).toEqual([200, 200]);
+    expect(first.statements).toEqual(['SELECT sessions', 'SELECT users', 'UPDATE sessions']);
+    expect(repeated.statements).toEqual(['SELECT sessions', 'SELECT users']);
+  });
+
+  it('1 to verify an access token, and none for text that is no token', async () => {
+    const { accessToken } = await signInByMail(app, await register(app));
+    const verified = await statementsOf(() => app.http.post('/auth/token/verify', { token: accessToken }));
+    expect(verified.answer.body).toMatchObject({ active: true });
+    expect(verified.statements).toEqual(['SELECT sessions']);
+    const garbage = await statementsOf(() => app.http.post('/auth/token/verify', { token: 'garbage' }));
+    expect(garbage.statements).toEqual([]);
+  });
+
+  it('2 for GET /users/me: the session, and the user', async () => {
+    const { accessToken } = await signInByMail(app, await register(app));
+    const me = await statementsOf(() => app.http.get('/users/me', { token: accessToken }));
+    expect(me.answer.status).toBe(200);
+    expect(me.statements).toEqual(['SELECT sessions', 'SELECT users']);
   });
 });

@@ -18,7 +18,9 @@ describe('two hundred wrong passwords at once', () => {
     origin = await app.listen();
   });
   afterAll(() => app.close());
-  beforeEach(() => vi.mocked(verify).mockClear());
+  beforeEach(() => {
+    vi.mocked(verify).mockClear();
+  });
 
   const guesses = (identifier: string): Shot[] =>
     Array.from({ length: 200 }, (_, index) => ({

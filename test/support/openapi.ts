@@ -109,18 +109,18 @@ function problemFaults({ statusCode, headers, body }: AnyResponse): string[] {
   const problem = JSON.parse(body) as ProblemBody;
   const entry = catalogue[problem.code as ProblemCode] as (typeof catalogue)[ProblemCode] | undefined;
   if (!entry) return [`the code "${problem.code}" is not in the catalogue`];
-  const wait = headers['retry-after'];
+  const wait = textOf(headers['retry-after']);
   return [
     ...schemaFaults(['components', 'schemas', 'Problem'], problem),
     ...(entry.status === statusCode && problem.status === statusCode ? [] : [`${problem.code} is a ${entry.status}`]),
     ...(problem.type === `/problems#${problem.code}` ? [] : [`the type is ${problem.type}`]),
-    ...(statusCode === 401 && !String(headers['www-authenticate'] ?? '').startsWith('Bearer ')
+    ...(statusCode === 401 && !textOf(headers['www-authenticate']).startsWith('Bearer ')
       ? ['a 401 without WWW-Authenticate: Bearer']
       : []),
-    ...(statusCode === 429 && wait === undefined ? ['a 429 without Retry-After'] : []),
-    ...((wait === undefined ? undefined : String(wait)) === problem.retryAfter?.toString()
+    ...(statusCode === 429 && wait === '' ? ['a 429 without Retry-After'] : []),
+    ...(wait === textOf(problem.retryAfter)
       ? []
-      : [`Retry-After is ${String(wait)}, retryAfter is ${String(problem.retryAfter)}`]),
+      : [`Retry-After is "${wait}", retryAfter is "${textOf(problem.retryAfter)}"`]),
     ...(problem.requestId === headers['x-request-id'] ? [] : ['requestId is not X-Request-Id']),
   ];
 }
@@ -130,8 +130,13 @@ function requestIdFaults({ headers }: AnyResponse): string[] {
 }
 
 function mediaTypeOf(headers: Record<string, unknown>): string {
-  const [mediaType = ''] = String(headers['content-type'] ?? '').split(';');
+  const [mediaType = ''] = textOf(headers['content-type']).split(';');
   return mediaType.trim();
+}
+
+/** A header as a client reads it; empty where there is none. */
+function textOf(header: unknown): string {
+  return typeof header === 'string' || typeof header === 'number' ? String(header) : '';
 }
 
 function codeOf(value: unknown): string {

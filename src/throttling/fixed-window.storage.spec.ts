@@ -1,0 +1,57 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { FixedWindowStorage } from './fixed-window.storage.js';
+
+const MINUTE = 60_000;
+
+describe('windows of fixed length', () => {
+  let storage: FixedWindowStorage;
+  beforeEach(() => {
+    vi.useFakeTimers({ toFake: ['performance'] });
+    storage = new FixedWindowStorage();
+  });
+  afterEach(() => vi.useRealTimers());
+
+  const hit = (key: string, limit = 3) => storage.increment(key, MINUTE, limit);
+
+  it('let as many through as the limit says, and not one more', async () => {
+    const blocked = [];
+    for (let n = 0; n < 5; n += 1) blocked.push((await hit('a')).isBlocked);
+    expect(blocked).toEqual([false, false, false, true, true]);
+    expect((await hit('a')).totalHits).toBe(6);
+  });
+
+  it('count every key by itself', async () => {
+    for (let n = 0; n < 4; n += 1) await hit('a');
+    expect(await hit('b')).toMatchObject({ totalHits: 1, isBlocked: false });
+    expect(await hit('__proto__')).toMatchObject({ totalHits: 1, isBlocked: false });
+  });
+
+  it('end a window’s length after the first hit, whatever came later', async () => {
+    await hit('a');
+    vi.advanceTimersByTime(59_999);
+    for (let n = 0; n < 3; n += 1) await hit('a');
+    expect((await hit('a')).isBlocked).toBe(true);
+    vi.advanceTimersByTime(1);
+    expect(await hit('a')).toMatchObject({ totalHits: 1, isBlocked: false, timeToExpire: 60 });
+  });
+
+  it('say in whole seconds how long it takes, at least one', async () => {
+    expect((await hit('a')).timeToBlockExpire).toBe(60);
+    vi.advanceTimersByTime(100);
+    expect((await hit('a')).timeToBlockExpire).toBe(60);
+    vi.advanceTimersByTime(59_800);
+    expect((await hit('a')).timeToBlockExpire).toBe(1);
+  });
+
+  it('do not grow with the addresses of a flood that is over, and keep those that still count', async () => {
+    const kept = storage as unknown as { windows: Map<string, unknown> };
+    for (let n = 0; n <= 10_000; n += 1) await hit(`flood ${n}`);
+    vi.advanceTimersByTime(MINUTE - 1);
+    await hit('late');
+    await hit('late');
+    vi.advanceTimersByTime(1);
+    expect((await hit('late')).totalHits).toBe(3);
+    await hit('one more');
+    expect([...kept.windows.keys()].sort()).toEqual(['late', 'one more']);
+  });
+});
