@@ -17,7 +17,7 @@ const HEADER_LIMIT = 16 * KIB;
 const REQUEST_TIMEOUT = 30_000;
 
 /** Everything below the application prefix; these stand at the root, where gateways and browsers look for them. */
-export const API_PREFIX = 'api/v1';
+const API_PREFIX = 'api/v1';
 const AT_THE_ROOT = [
   '.well-known/jwks.json',
   'health/live',

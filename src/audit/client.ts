@@ -8,7 +8,7 @@ export interface Client {
   requestId: string;
 }
 
-export function clientOf(request: FastifyRequest): Client {
+function clientOf(request: FastifyRequest): Client {
   return {
     ip: request.ip,
     userAgent: request.headers['user-agent']?.slice(0, 300) ?? null,

@@ -151,6 +151,9 @@ describe('TOTP required', () => {
     const confirmedAgain = await confirm(deviceId, totpCode(secret, app.clock), token);
     expect([confirmedAgain.status, confirmedAgain.body.code]).toEqual([401, 'invalid_token']);
 
+    // Spent by itself, and not only because the new device made it void.
+    const unspent = 'SELECT 1 FROM enrollments WHERE user_id = $1 AND consumed_at IS NULL';
+    expect(await app.sql(unspent, [person.id])).toHaveLength(0);
     const devices = await app.sql(`SELECT id FROM otp_devices WHERE user_id = $1 AND type = 'totp'`, [person.id]);
     expect(devices).toEqual([{ id: deviceId }]);
   });

@@ -128,3 +128,26 @@ describe('fifty guesses of one code token at once, with the default gap', () => 
     expect(await challengesOf(app, id)).toEqual([{ attempts: 5, consumed: false }]);
   });
 });
+
+describe('fifty guesses of one code token at once, where fewer attempts are allowed', () => {
+  let app: TestApp;
+  let origin: string;
+  beforeAll(async () => {
+    app = await startApp({ CODE_TOKEN_MAX_ATTEMPTS: '3', CODE_TOKEN_RETRY_WAIT: '0s', DATABASE_POOL_SIZE: '10' });
+    origin = await app.listen();
+  });
+  afterAll(() => app.close());
+
+  // The pause of the device begins at its fifth failure, so here the cap stands alone.
+  it.each([1, 2, 3])('spend no more than those (round %i)', async () => {
+    const { id, email } = await register(app);
+    const { body } = await firstFactor(app, email);
+    const code = await app.mailbox.code(email);
+
+    const hits = await fireAtOnce([origin], guesses(body.codeToken, 'no code'));
+
+    expect(outcomes(hits)).toEqual({ '401 invalid_code': 3, '403 too_many_attempts': 47 });
+    expect(await challengesOf(app, id)).toEqual([{ attempts: 3, consumed: false }]);
+    expect((await secondFactor(app, body.codeToken, code)).status).toBe(403);
+  });
+});

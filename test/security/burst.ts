@@ -67,7 +67,7 @@ export function expectSound({ status, headers, body }: Hit): void {
   expect(status, JSON.stringify(body)).toBeLessThan(500);
   if (status < 400) return;
   expect(headers['content-type']).toBe('application/problem+json; charset=utf-8');
-  expect(body).toMatchObject({ status, code: expect.any(String), requestId: expect.any(String) });
+  expect([body['status'], typeof body['code'], typeof body['requestId']]).toEqual([status, 'string', 'string']);
   if (status === 429) expect(Number(headers['retry-after'])).toBeGreaterThan(0);
 }
 

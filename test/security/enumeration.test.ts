@@ -1,4 +1,5 @@
 import { hash, verify } from '@node-rs/argon2';
+import type * as Argon2 from '@node-rs/argon2';
 import { DataSource } from 'typeorm';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { startApp, type TestApp } from '../support/app.js';
@@ -7,7 +8,7 @@ import { firstFactor, PASSWORD, register, signInByMail, type Person } from '../s
 
 // The real ones, counted.
 vi.mock('@node-rs/argon2', async (load) => {
-  const real = await load<typeof import('@node-rs/argon2')>();
+  const real = await load<typeof Argon2>();
   return { ...real, hash: vi.fn(real.hash), verify: vi.fn(real.verify) };
 });
 
@@ -15,7 +16,7 @@ const NOBODY = 'nobody-at-all@example.com';
 const WRONG = 'four rather different words';
 
 /** Everything of an answer that may not tell one case from another. */
-function visible({ status, headers, text, body }: Answer<Record<string, unknown>>) {
+function visible({ status, headers, text, body }: Answer) {
   const { 'x-request-id': _id, date: _date, 'content-length': _length, ...comparable } = headers;
   return { status, headers: comparable, text: text.replace(String(body['requestId']), '') };
 }

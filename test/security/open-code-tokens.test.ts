@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startApp, type TestApp } from '../support/app.js';
-import { firstFactor, PASSWORD, register, secondFactor } from '../support/people.js';
+import { firstFactor, PASSWORD, personWithTotp, register, secondFactor } from '../support/people.js';
 import { countOf, fireAtOnce, type Shot } from './burst.js';
 import { challengesOf } from './traces.js';
 
@@ -32,6 +32,17 @@ describe('unfinished sign-ins of one person', () => {
       expect(app.mailbox.all(email)).toHaveLength(1);
     },
   );
+
+  it.each([1, 2])('are three also for the owner of an app, to whom nothing is sent (round %i)', async () => {
+    const { id, email } = await personWithTotp(app);
+    const shot: Shot = { path: '/auth/token', body: { identifier: email, password: PASSWORD } };
+    const hits = await fireAtOnce(
+      [origin],
+      Array.from({ length: 20 }, () => shot),
+    );
+    expect([countOf(hits, 200), countOf(hits, 429)]).toEqual([3, 17]);
+    expect((await challengesOf(app, id)).filter(({ consumed }) => !consumed)).toHaveLength(3);
+  });
 
   it('make room when one is finished or expires, and say how long that takes', async () => {
     const { email } = await register(app);

@@ -1,4 +1,5 @@
 import { verify } from '@node-rs/argon2';
+import type * as Argon2 from '@node-rs/argon2';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { startApp, type TestApp } from '../support/app.js';
 import { firstFactor, PASSWORD, register } from '../support/people.js';
@@ -6,7 +7,7 @@ import { fireAtOnce, outcomes, type Shot } from './burst.js';
 
 // The real one, counted.
 vi.mock('@node-rs/argon2', async (load) => {
-  const real = await load<typeof import('@node-rs/argon2')>();
+  const real = await load<typeof Argon2>();
   return { ...real, verify: vi.fn(real.verify) };
 });
 

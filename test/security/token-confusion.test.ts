@@ -536,7 +536,7 @@ function bearer(token: string): Record<string, string> {
 
 async function answerOfEach<T>(answer: (token: string) => Promise<T>): Promise<Record<string, T>> {
   const answers: Record<string, T> = {};
-  for (const [kind, token] of Object.entries(tokens)) answers[kind] = await answer(token);
+  for (const [kind, token] of Object.entries<string>({ ...tokens })) answers[kind] = await answer(token);
   return answers;
 }
 
