@@ -65,7 +65,7 @@ export class CreateFoundation1795298400000 implements MigrationInterface {
         consumed_at timestamptz,
         epoch integer NOT NULL
       );
-      CREATE INDEX challenges_user_id_open_idx ON challenges (user_id) WHERE consumed_at IS NULL;
+      CREATE INDEX challenges_user_id_idx ON challenges (user_id);
       CREATE INDEX challenges_device_id_idx ON challenges (device_id);
       CREATE INDEX challenges_expires_at_idx ON challenges (expires_at);
 
@@ -101,7 +101,7 @@ export class CreateFoundation1795298400000 implements MigrationInterface {
         end_reason text
       );
       COMMENT ON COLUMN sessions.proved IS 'password or method types, in the order they were proved; acr is computed from it';
-      CREATE INDEX sessions_user_id_live_idx ON sessions (user_id, created_at) WHERE ended_at IS NULL;
+      CREATE INDEX sessions_user_id_idx ON sessions (user_id, created_at);
       CREATE INDEX sessions_expires_at_idx ON sessions (expires_at);
 
       CREATE TABLE signing_keys (

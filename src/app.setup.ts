@@ -16,6 +16,9 @@ const HEADER_LIMIT = 16 * KIB;
 /** Milliseconds; a client that dawdles longer over its request holds a socket for nothing. */
 const REQUEST_TIMEOUT = 30_000;
 
+/** More would only make a large answer of a large mistake. */
+const MAX_FIELD_ERRORS = 50;
+
 /** Everything below the application prefix; these stand at the root, where gateways and browsers look for them. */
 const API_PREFIX = 'api/v1';
 const AT_THE_ROOT = [
@@ -86,7 +89,9 @@ function validation(): ValidationPipe {
     transform: true,
     stopAtFirstError: false,
     exceptionFactory: (errors) =>
-      new Problem('validation_failed', { errors: errors.flatMap((error) => fieldErrors(error)) }),
+      new Problem('validation_failed', {
+        errors: errors.flatMap((error) => fieldErrors(error)).slice(0, MAX_FIELD_ERRORS),
+      }),
   });
 }
 

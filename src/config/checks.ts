@@ -44,12 +44,20 @@ function contradictions({ twoFactor, tokens, codes, secrets, accounts }: Setting
 function missingInProduction({ server, secrets, mail }: Settings): string[] {
   const found: string[] = [];
   if (server.publicUrl === null) found.push('PUBLIC_URL is required in production: links and the token issuer use it');
-  if (server.publicUrl?.startsWith('http://')) found.push('PUBLIC_URL must be https in production');
+  if (server.publicUrl !== null && !isPrivate(server.publicUrl)) {
+    found.push('PUBLIC_URL must be https in production, unless its host is this machine');
+  }
   if (secrets.secretKey === null) {
     found.push('SECRET_KEY is required in production; generate one with: openssl rand -base64 48');
   }
   if (mail.smtpUrl === null) found.push('SMTP_URL is required in production: codes are sent by mail');
   return found;
+}
+
+/** Whether nobody between a user and this service can read along. */
+function isPrivate(publicUrl: string): boolean {
+  const { protocol, hostname } = new URL(publicUrl);
+  return protocol === 'https:' || ['localhost', '127.0.0.1', '[::1]'].includes(hostname);
 }
 
 /** Long enough is not random enough: `changeme…`, repeated characters, the example of a manual. */

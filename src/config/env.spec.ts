@@ -237,7 +237,8 @@ describe('production', () => {
 
   it('does not go without https', () => {
     expect(problemsOf({ ...PRODUCTION, PUBLIC_URL: 'http://id.example.com' })).toEqual([
-      'PUBLIC_URL must be https in production',
+      'PUBLIC_URL must be https in production, unless its host is this machine',
     ]);
+    expect(problemsOf({ ...PRODUCTION, PUBLIC_URL: 'http://localhost:3000' })).toEqual([]);
   });
 });

@@ -1,13 +1,8 @@
-import { createHash, createHmac, randomBytes, randomInt, timingSafeEqual } from 'node:crypto';
+import { createHmac, randomInt, timingSafeEqual } from 'node:crypto';
 
 /** A code for a person to type: every character drawn uniformly and independently. */
 export function randomCode(length: number, characters: string): string {
   return Array.from({ length }, () => characters[randomInt(characters.length)]).join('');
-}
-
-/** An unguessable token: 256 random bits in base64url. */
-export function randomToken(): string {
-  return randomBytes(32).toString('base64url');
 }
 
 /**
@@ -16,10 +11,6 @@ export function randomToken(): string {
  */
 export function codeHash(key: Buffer, purpose: string, challengeId: string, code: string): Buffer {
   return createHmac('sha256', key).update(`${purpose}\0${challengeId}\0${code}`).digest();
-}
-
-export function sha256(text: string): Buffer {
-  return createHash('sha256').update(text).digest();
 }
 
 /** Equality in constant time; false where the lengths differ. */

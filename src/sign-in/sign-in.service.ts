@@ -110,22 +110,29 @@ export class SignIn {
     });
   }
 
-  /** Every way in ends here once it has proved who somebody is. */
-  private async afterFirstFactor(user: User, proved: 'password', client: Client): Promise<SignInResult> {
-    const facts = await this.twoFactor.factsOf(this.db, user.id);
-    const decision = decideAfterFirstFactor(facts);
-    switch (decision.next) {
-      case 'authenticated':
-        return this.db.transaction(async (tx) => {
-          await this.holdUnchanged(tx, user);
+  /**
+   * Every way in ends here once it has proved who somebody is. The user's row is held from the decision to its effect:
+   * a device that is enrolled meanwhile must be asked, and a password that is changed meanwhile has proved nothing.
+   */
+  private async afterFirstFactor(compared: User, proved: 'password', client: Client): Promise<SignInResult> {
+    const outcome = await this.db.transaction(async (tx): Promise<SignInResult | 'two_factor_not_configured'> => {
+      const user = await this.users.lockActive(tx, compared.id);
+      if (user?.passwordHash !== compared.passwordHash) throw new Problem('invalid_credentials');
+      const facts = await this.twoFactor.factsOf(tx, user.id);
+      const decision = decideAfterFirstFactor(facts);
+      switch (decision.next) {
+        case 'authenticated':
           return this.startSession(tx, user, [proved], client);
-        });
-      case 'second_factor_required':
-        return this.db.transaction((tx) => this.ask(tx, user, facts, decision.ask, proved, client));
-      case 'refused':
-        await this.audit.record(this.db, 'sign-in.failed', { userId: user.id, client }, { reason: decision.reason });
-        throw new Problem(decision.reason);
-    }
+        case 'second_factor_required':
+          return this.ask(tx, user, facts, decision.ask, proved, client);
+        case 'refused':
+          await this.audit.record(tx, 'sign-in.failed', { userId: user.id, client }, { reason: decision.reason });
+          return decision.reason;
+      }
+    });
+    // Thrown only now: inside, it would take back the audit event.
+    if (typeof outcome === 'string') throw new Problem(outcome);
+    return outcome;
   }
 
   private async afterSecondFactor(tx: EntityManager, proof: Proof, client: Client): Promise<SignInResult> {
@@ -181,7 +188,6 @@ export class SignIn {
     proved: string,
     client: Client,
   ): Promise<SecondFactorRequiredDto> {
-    await this.holdUnchanged(tx, user);
     const device = await this.deviceOf(tx, user.id, facts, ask);
     const { challengeId, expiresIn, codeSent, resendIn } = await this.challenges.open(tx, device, 'sign_in', [proved]);
     await this.audit.record(tx, 'sign-in.challenged', { userId: user.id, client }, { method: device.type, codeSent });
@@ -195,13 +201,6 @@ export class SignIn {
       codeSent,
       resendIn,
     };
-  }
-
-  /** Holds the user's row. A password that was changed since it was proved has proved nothing. */
-  private async holdUnchanged(tx: EntityManager, { id, passwordHash }: User): Promise<void> {
-    await this.devices.lockOwner(tx, id);
-    const present = await this.users.findActive(id, tx);
-    if (present?.passwordHash !== passwordHash) throw new Problem('invalid_credentials');
   }
 
   private async deviceOf(

@@ -46,9 +46,11 @@ export async function insertSession(tx: EntityManager, session: NewSession): Pro
   return row;
 }
 
-/** Whether the session of an access token still stands: one indexed look-up, before every authenticated request. */
+/** Whether the session of an access token, and its user, still stand: one indexed look-up, before every authenticated request. */
 export async function isSessionLive(db: EntityManager, sessionId: string): Promise<boolean> {
-  return (await firstRow(db, `SELECT 1 FROM sessions WHERE id = $1 AND ${LIVE}`, [sessionId])) !== null;
+  const live = `SELECT 1 FROM sessions WHERE id = $1 AND ${LIVE}
+    AND EXISTS (SELECT 1 FROM users u WHERE u.id = sessions.user_id AND u.active)`;
+  return (await firstRow(db, live, [sessionId])) !== null;
 }
 
 export interface RefreshState {

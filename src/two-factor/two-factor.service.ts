@@ -56,6 +56,7 @@ export class TwoFactor {
 
   /** Changes what a user may decide himself; sign-ins that are under way become void. */
   async change(userId: string, change: PreferenceChange, client: Client): Promise<UserFacts> {
+    if (change.required === undefined && change.preferredMethod === undefined) return this.factsOf(this.db, userId);
     return this.db.transaction(async (tx) => {
       // First, so that the facts cannot change between the decision and the write.
       await bumpEpoch(tx, userId);

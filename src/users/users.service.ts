@@ -45,6 +45,11 @@ export class Users {
     return db.findOneBy(User, { id, active: true });
   }
 
+  /** The user, and nobody may change him until the transaction ends. */
+  lockActive(tx: EntityManager, id: string): Promise<User | null> {
+    return tx.findOne(User, { where: { id, active: true }, lock: { mode: 'for_no_key_update' } });
+  }
+
   /** @throws Problem invalid_token, where the user was removed or deactivated a moment ago */
   async getActive(id: string, db?: EntityManager): Promise<User> {
     const user = await this.findActive(id, db);

@@ -16,14 +16,24 @@ describe('e-mail code with optional TOTP', () => {
 
     const asked = await firstFactor(app, person.email);
     expect(asked.status).toBe(200);
-    expect(asked.body).toMatchObject({ status: 'second_factor_required', codeSent: true, resendIn: 60, expiresIn: 300 });
+    expect(asked.body).toMatchObject({
+      status: 'second_factor_required',
+      codeSent: true,
+      resendIn: 60,
+      expiresIn: 300,
+    });
     expect(asked.body.device).toMatchObject({ type: 'email', label: 'p•••@example.com' });
 
     const code = await app.mailbox.code(person.email);
     expect(code).toMatch(/^\d{7}$/);
     const signedIn = await secondFactor(app, asked.body.codeToken, code);
     expect(signedIn.status).toBe(200);
-    expect(signedIn.body).toMatchObject({ status: 'authenticated', tokenType: 'Bearer', expiresIn: 300, refreshExpiresIn: 604800 });
+    expect(signedIn.body).toMatchObject({
+      status: 'authenticated',
+      tokenType: 'Bearer',
+      expiresIn: 300,
+      refreshExpiresIn: 604800,
+    });
     expect(signedIn.body.user).toMatchObject({ id: person.id, emailVerified: true });
 
     const me = await app.http.get('/users/me', { token: signedIn.body.accessToken });

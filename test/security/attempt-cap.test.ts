@@ -10,6 +10,7 @@ import {
   type Person,
 } from '../support/people.js';
 import { fireAtOnce, outcomes, type Shot } from './burst.js';
+import { pileUp } from './pile-up.js';
 import { challengesOf, eventsOf, failuresOf, sessionsOf, wrongTotp } from './traces.js';
 
 const GUESSES = 50;
@@ -149,5 +150,19 @@ describe('fifty guesses of one code token at once, where fewer attempts are allo
     expect(outcomes(hits)).toEqual({ '401 invalid_code': 3, '403 too_many_attempts': 47 });
     expect(await challengesOf(app, id)).toEqual([{ attempts: 3, consumed: false }]);
     expect((await secondFactor(app, body.codeToken, code)).status).toBe(403);
+  });
+
+  it('spend no more than those, also when all of them had begun before the first was counted', async () => {
+    const { id, email } = await register(app);
+    const { body } = await firstFactor(app, email);
+    const device = { table: 'otp_devices', where: 'id = $1', parameters: [body.device.id] } as const;
+
+    const { result: hits, waiting } = await pileUp(app, device, 9, () =>
+      fireAtOnce([origin], guesses(body.codeToken, 'no code')),
+    );
+
+    expect(waiting).toBeGreaterThan(3);
+    expect(outcomes(hits)).toEqual({ '401 invalid_code': 3, '403 too_many_attempts': 47 });
+    expect(await challengesOf(app, id)).toEqual([{ attempts: 3, consumed: false }]);
   });
 });

@@ -63,7 +63,7 @@ export function countOf(hits: readonly Hit[], status: number): number {
   return hits.filter((hit) => hit.status === status).length;
 }
 
-export function expectSound({ status, headers, body }: Hit): void {
+function expectSound({ status, headers, body }: Hit): void {
   expect(status, JSON.stringify(body)).toBeLessThan(500);
   if (status < 400) return;
   expect(headers['content-type']).toBe('application/problem+json; charset=utf-8');

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vites
 import { startApp, type TestApp } from '../support/app.js';
 import { firstFactor, PASSWORD, register } from '../support/people.js';
 import { fireAtOnce, outcomes, type Shot } from './burst.js';
+import { pileUp } from './pile-up.js';
 
 // The real one, counted.
 vi.mock('@node-rs/argon2', async (load) => {
@@ -47,6 +48,25 @@ describe('two hundred wrong passwords at once', () => {
     const right = await firstFactor(app, identifier, PASSWORD);
     expect([right.status, right.body]).toMatchObject([429, { code: 'too_many_failures' }]);
     expect(verify).toHaveBeenCalledTimes(10);
+  });
+
+  it('are still ten when many had begun before the tenth was counted', async () => {
+    const { email } = await register(app);
+    for (let guess = 0; guess < 5; guess += 1) await firstFactor(app, email, 'wrong');
+    vi.mocked(verify).mockClear();
+    // Nobody else's attempts are in the table's last row.
+    const row = {
+      table: 'failure_counters',
+      where: 'last_failure_at = (SELECT max(last_failure_at) FROM failure_counters)',
+    } as const;
+
+    const { result: hits, waiting } = await pileUp(app, row, 9, () =>
+      fireAtOnce([origin], guesses(email).slice(0, 30)),
+    );
+
+    expect(waiting).toBeGreaterThan(5);
+    expect(outcomes(hits)).toEqual({ '401 invalid_credentials': 5, '429 too_many_failures': 25 });
+    expect(verify).toHaveBeenCalledTimes(5);
   });
 
   it('keep nobody out for good: after the pause the right password is looked at and forgets them', async () => {

@@ -7,7 +7,6 @@ import { APP_OPTIONS, createAdapter, setUp } from '../../src/app.setup.js';
 import { Clock } from '../../src/clock/clock.js';
 import { completeConfig } from '../../src/config/config.js';
 import { readSettings } from '../../src/config/env.js';
-import { JobRunner } from '../../src/jobs/job-runner.js';
 import { Outbox } from '../../src/notifications/outbox.js';
 import { Http } from './http.js';
 import { Mailbox } from './mailbox.js';
@@ -57,7 +56,10 @@ export async function startApp(
     .overrideProvider(Clock)
     .useValue(clock)
     .compile();
-  const app = module.createNestApplication<NestFastifyApplication>(createAdapter(config), { ...APP_OPTIONS, logger: false });
+  const app = module.createNestApplication<NestFastifyApplication>(createAdapter(config), {
+    ...APP_OPTIONS,
+    logger: false,
+  });
   setUp(app, config);
   await app.init();
   await app.getHttpAdapter().getInstance().ready();

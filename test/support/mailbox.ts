@@ -33,6 +33,9 @@ export class Mailbox {
 
   /** Everything that has arrived, oldest first. */
   all(address: string): OutboxMail[] {
-    return this.outbox.list().filter(({ to }) => to === address).toReversed();
+    return this.outbox
+      .list()
+      .filter(({ to }) => to === address)
+      .toReversed();
   }
 }

@@ -38,7 +38,11 @@ export async function register(app: TestApp, extra: Record<string, unknown> = {}
 }
 
 /** The first factor, with the right password unless another is given. */
-export function firstFactor<Body = Asked>(app: TestApp, identifier: string, password = PASSWORD): Promise<Answer<Body>> {
+export function firstFactor<Body = Asked>(
+  app: TestApp,
+  identifier: string,
+  password = PASSWORD,
+): Promise<Answer<Body>> {
   return app.http.post<Body>('/auth/token', { identifier, password });
 }
 
@@ -69,7 +73,11 @@ export async function enrollTotp(app: TestApp, token: string): Promise<Authentic
   const created = await app.http.post<{ id: string; secret: string }>('/otp-devices', { type: 'totp' }, { token });
   if (created.status !== 201) throw new Error(`Creating answered ${created.status}: ${created.text}`);
   const { id: deviceId, secret } = created.body;
-  const confirmed = await app.http.post(`/otp-devices/${deviceId}/confirm`, { code: totpCode(secret, app.clock) }, { token });
+  const confirmed = await app.http.post(
+    `/otp-devices/${deviceId}/confirm`,
+    { code: totpCode(secret, app.clock) },
+    { token },
+  );
   if (confirmed.status !== 200) throw new Error(`Confirming answered ${confirmed.status}: ${confirmed.text}`);
   await app.clock.advance(60);
   return { deviceId, secret };
