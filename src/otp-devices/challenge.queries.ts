@@ -106,7 +106,7 @@ export function spendAttempt(
        FROM device
        WHERE c.id = $1 AND c.device_id = device.id AND c.consumed_at IS NULL AND c.expires_at > now()
          AND ($2::int IS NULL OR c.attempts < $2)
-         AND (c.last_attempt_at IS NULL OR c.last_attempt_at <= now() - make_interval(secs => $3))
+         AND ($3::float = 0 OR c.last_attempt_at IS NULL OR c.last_attempt_at <= now() - make_interval(secs => $3))
          AND c.epoch = (SELECT u.epoch FROM users u WHERE u.id = c.user_id AND u.active)
        RETURNING c.*),
      charged AS (

@@ -12,7 +12,7 @@ const PATIENCE_MS = 700;
  */
 export async function pileUp<T>(
   app: TestApp,
-  row: { table: 'users' | 'otp_devices' | 'failure_counters'; where: string; parameters?: unknown[] },
+  row: { table: 'users' | 'otp_devices' | 'failure_counters'; where: string; parameters?: readonly unknown[] },
   wanted: number,
   act: () => Promise<T>,
 ): Promise<{ result: T; waiting: number }> {
@@ -20,7 +20,7 @@ export async function pileUp<T>(
   await client.connect();
   try {
     await client.query('BEGIN');
-    await client.query(`SELECT 1 FROM ${row.table} WHERE ${row.where} FOR UPDATE`, row.parameters ?? []);
+    await client.query(`SELECT 1 FROM ${row.table} WHERE ${row.where} FOR UPDATE`, [...(row.parameters ?? [])]);
     const result = act();
     const waiting = await untilWaiting(client, wanted);
     await client.query('COMMIT');
