@@ -17,7 +17,7 @@ import { allowedDevices } from '../two-factor/policy.js';
 import { toDeviceSummary } from '../two-factor/two-factor.dto.js';
 import { TwoFactor } from '../two-factor/two-factor.service.js';
 import { Passwords } from '../users/password.js';
-import { Users } from '../users/users.service.js';
+import { signedInKey, Users } from '../users/users.service.js';
 import type { AskedDto, StepUpDto, SteppedUpDto } from './sign-in.dto.js';
 
 export type StepUpResult = { asked: AskedDto } | { renewed: SteppedUpDto };
@@ -98,12 +98,12 @@ export class StepUp {
 
   private async withPassword(principal: AccessPrincipal, password: string, client: Client): Promise<SteppedUpDto> {
     const user = await this.users.getActive(principal.userId);
-    await this.passwordFailures.spend(this.db, user.id);
+    await this.passwordFailures.spend(this.db, signedInKey(user.id));
     if (!(await this.passwords.verify(user.passwordHash, password))) {
       await this.audit.record(this.db, 'user.password-refused', { userId: user.id, client }, {});
       throw new Problem('invalid_credentials', { detail: 'The password is wrong.' });
     }
-    await this.passwordFailures.forgive(this.db, user.id);
+    await this.passwordFailures.forgive(this.db, signedInKey(user.id));
     return this.db.transaction((tx) => this.renew(tx, principal, 'password', client));
   }
 

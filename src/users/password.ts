@@ -1,4 +1,4 @@
-import { Injectable } from '@nestjs/common';
+import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { hash, verify } from '@node-rs/argon2';
 import pLimit from 'p-limit';
 import { availableParallelism } from 'node:os';
@@ -13,14 +13,19 @@ const LANES = Math.min(3, Math.max(1, availableParallelism()));
 
 /** Hashes and checks passwords in a lane of its own, so that a storm of sign-ins slows only sign-ins. */
 @Injectable()
-export class Passwords {
+export class Passwords implements OnModuleInit {
   private readonly lane = pLimit(LANES);
   private readonly options: { algorithm: number; memoryCost: number; timeCost: number; parallelism: number };
-  private dummyHash: Promise<string> | null = null;
+  private dummyHash = '';
 
   constructor(config: Config) {
     const { memoryKib, iterations, parallelism } = config.accounts.argon2;
     this.options = { algorithm: ARGON2ID, memoryCost: memoryKib, timeCost: iterations, parallelism };
+  }
+
+  /** Made before the first request: made by it, that one would take twice as long and tell that nobody is there. */
+  async onModuleInit(): Promise<void> {
+    this.dummyHash = await hash('nobody has this password', this.options);
   }
 
   /** @throws Problem busy, when 64 others wait already */
@@ -33,14 +38,8 @@ export class Passwords {
    * expensive comparison fails, so that time does not tell who has an account.
    */
   async verify(passwordHash: string | null, password: string): Promise<boolean> {
-    const expected = passwordHash ?? (await this.dummy());
-    const matches = await this.inLane(() => verify(expected, normalize(password)));
+    const matches = await this.inLane(() => verify(passwordHash ?? this.dummyHash, normalize(password)));
     return matches && passwordHash !== null;
-  }
-
-  private dummy(): Promise<string> {
-    this.dummyHash ??= hash('nobody has this password', this.options);
-    return this.dummyHash;
   }
 
   private inLane<T>(task: () => Promise<T>): Promise<T> {

@@ -120,8 +120,9 @@ export class Users {
   /** Counted like a sign-in: a stolen access token must not be a way to guess the password. */
   private async requireCurrentPassword(user: User, password: string, client: Client): Promise<void> {
     const db = this.repository.manager;
-    await this.passwordFailures.spend(db, user.id);
-    if (await this.passwords.verify(user.passwordHash, password)) return this.passwordFailures.forgive(db, user.id);
+    const key = signedInKey(user.id);
+    await this.passwordFailures.spend(db, key);
+    if (await this.passwords.verify(user.passwordHash, password)) return this.passwordFailures.forgive(db, key);
     await this.audit.record(db, 'user.password-refused', { userId: user.id, client }, {});
     throw new Problem('invalid_credentials', { detail: 'The current password is wrong.' });
   }
@@ -176,4 +177,9 @@ export class Users {
       updatedAt: now,
     });
   }
+}
+
+/** Apart from every identifier: with its space nobody can type it into a login box. */
+export function signedInKey(userId: string): string {
+  return `user ${userId}`;
 }
