@@ -45,9 +45,9 @@ describe('every kind of message', () => {
   });
 
   it('calls a type of device by its name, and a later type by its identifier', () => {
-    expect(templates.render(examples['device-added']).text).toContain('“My phone” (authenticator app)');
+    expect(templates.render(examples['device-added']).text).toContain('authenticator app “My phone”');
     const later = { ...examples['device-added'], deviceType: 'webauthn' };
-    expect(templates.render(later).text).toContain('“My phone” (webauthn)');
+    expect(templates.render(later).text).toContain('webauthn “My phone”');
   });
 });
 
