@@ -10,6 +10,7 @@ const ARROWS = [
   'notifications',
   'throttling',
   'tokens',
+  'delivery',
   'users',
   'two-factor',
   'otp-devices',

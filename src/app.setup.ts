@@ -4,7 +4,9 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { STATUS_CODES, type IncomingMessage } from 'node:http';
 import { v7 as uuidv7 } from 'uuid';
 import type { Config } from './config/config.js';
+import { parseFormBody } from './form-body.js';
 import { parseJsonBody } from './json-body.js';
+import { TWILIO_STATUS_PATH } from './notifications/twilio.js';
 import { serveDocuments } from './openapi/serve-documents.js';
 import { bodyOf, ProblemFilter } from './problems/problem.filter.js';
 import { Problem, type FieldError } from './problems/problem.js';
@@ -26,6 +28,9 @@ const AT_THE_ROOT = [
   'health/live',
   'health/ready',
   'problems',
+  'magic-link',
+  'reset-password',
+  'link-pages.js',
   'dev/outbox',
   'dev/outbox.json',
 ];
@@ -74,7 +79,8 @@ export function setUp(app: NestFastifyApplication, config: Config): void {
       exposedHeaders: ['Retry-After', 'X-Request-Id', 'WWW-Authenticate'],
     });
   }
-  acceptJsonOnly(app);
+  acceptJson(app);
+  acceptForms(app, [TWILIO_STATUS_PATH]);
   answerByDefault(app);
   refuseWrongMethods(app.getHttpAdapter().getInstance());
   if (config.server.docsEnabled) serveDocuments(app, config);
@@ -104,13 +110,29 @@ function fieldErrors(error: ValidationError, path = ''): FieldError[] {
   ];
 }
 
-function acceptJsonOnly(app: NestFastifyApplication): void {
+function acceptJson(app: NestFastifyApplication): void {
   const fastify = app.getHttpAdapter().getInstance();
   fastify.removeAllContentTypeParsers();
   fastify.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body, done) => {
     if (request.headers['content-encoding'] !== undefined) return done(new Problem('unsupported_media_type'));
     try {
       done(null, parseJsonBody(body as Buffer));
+    } catch (problem) {
+      done(problem as Error);
+    }
+  });
+}
+
+/** Forms are for those who send nothing else. Everywhere else a form is what another site's page can make a browser send. */
+function acceptForms(app: NestFastifyApplication, paths: readonly string[]): void {
+  const fastify = app.getHttpAdapter().getInstance();
+  fastify.addContentTypeParser('application/x-www-form-urlencoded', { parseAs: 'buffer' }, (request, body, done) => {
+    const { url = '' } = request.routeOptions;
+    if (!paths.includes(url) || request.headers['content-encoding'] !== undefined) {
+      return done(new Problem('unsupported_media_type'));
+    }
+    try {
+      done(null, parseFormBody(body as Buffer));
     } catch (problem) {
       done(problem as Error);
     }

@@ -7,8 +7,10 @@ import type { Client } from './client.js';
 
 interface Subject {
   userId: string | null;
+  /** Who acts; where there is no client it is the system itself. */
+  actor?: 'user' | 'system';
   sessionId?: string;
-  client: Client;
+  client?: Client;
 }
 
 @Injectable()
@@ -17,14 +19,24 @@ export class Audit {
   async record<T extends AuditEventType>(
     tx: EntityManager,
     type: T,
-    { userId, sessionId, client }: Subject,
+    { userId, sessionId, client, actor = client ? 'user' : 'system' }: Subject,
     details: AuditEvents[T],
   ): Promise<void> {
     await rowsOf(
       tx,
       `INSERT INTO audit_events (id, type, at, user_id, actor, session_id, request_id, ip, user_agent, details)
-       VALUES ($1, $2, now(), $3, 'user', $4, $5, $6, $7, $8)`,
-      [uuidv7(), type, userId, sessionId ?? null, client.requestId, client.ip, client.userAgent, details],
+       VALUES ($1, $2, now(), $3, $4, $5, $6, $7, $8, $9)`,
+      [
+        uuidv7(),
+        type,
+        userId,
+        actor,
+        sessionId ?? null,
+        client?.requestId ?? null,
+        client?.ip ?? null,
+        client?.userAgent ?? null,
+        details,
+      ],
     );
   }
 }

@@ -6,6 +6,8 @@ export interface Client {
   ip: string;
   userAgent: string | null;
   requestId: string;
+  /** The languages that the client asks for (Accept-Language). */
+  locale: string | null;
 }
 
 function clientOf(request: FastifyRequest): Client {
@@ -13,6 +15,7 @@ function clientOf(request: FastifyRequest): Client {
     ip: request.ip,
     userAgent: request.headers['user-agent']?.slice(0, 300) ?? null,
     requestId: request.id,
+    locale: request.headers['accept-language']?.slice(0, 100) ?? null,
   };
 }
 

@@ -1,8 +1,12 @@
-import type { Settings } from './config.js';
+import { smsDriverOf, type Settings } from './config.js';
 
 /** Settings that are fine alone and wrong together. Each sentence names the setting to change, never its value. */
 export function findContradictions(settings: Settings): string[] {
-  return [...contradictions(settings), ...(settings.server.production ? missingInProduction(settings) : [])];
+  return [
+    ...contradictions(settings),
+    ...textMessageContradictions(settings),
+    ...(settings.server.production ? missingInProduction(settings) : []),
+  ];
 }
 
 /** Least memory (KiB) for a number of passes: the equivalent rows of OWASP's Password Storage Cheat Sheet. */
@@ -14,11 +18,6 @@ function contradictions({ twoFactor, tokens, codes, secrets, accounts }: Setting
   if (trusted.length === 1 && trusted[0] === 'none' && twoFactor.fallbackMethod !== 'none') {
     found.push(
       'TWO_FACTOR_FALLBACK_METHOD asks for a method although TWO_FACTOR_TRUSTED_METHODS accepts none; add the method to the trusted ones or set the fallback to none',
-    );
-  }
-  if (twoFactor.fallbackMethod === 'sms') {
-    found.push(
-      'TWO_FACTOR_FALLBACK_METHOD: sms needs a text message driver, and this version has none; use email or none',
     );
   }
   if (tokens.refreshIdleTtlSeconds > tokens.refreshMaxTtlSeconds) {
@@ -41,6 +40,49 @@ function contradictions({ twoFactor, tokens, codes, secrets, accounts }: Setting
   return found;
 }
 
+function textMessageContradictions(settings: Settings): string[] {
+  const { sms, server, twoFactor } = settings;
+  const { accountSid, authToken, from, verifyServiceSid, baseUrl } = sms.twilio;
+  const found: string[] = [];
+  if (sms.driver === 'twilio-verify' || sms.driver === 'twilio-messages') {
+    const needed = {
+      TWILIO_ACCOUNT_SID: accountSid,
+      TWILIO_AUTH_TOKEN: authToken,
+      ...(sms.driver === 'twilio-verify' ? { TWILIO_VERIFY_SERVICE_SID: verifyServiceSid } : { TWILIO_FROM: from }),
+    };
+    for (const [name, value] of Object.entries(needed)) {
+      if (value === null) found.push(`${name} is required by SMS_DRIVER ${sms.driver}`);
+    }
+  }
+  // the credentials of another driver may stay in the file; without any, they were probably meant to be used
+  if (sms.driver === null && accountSid !== null) {
+    found.push(
+      'TWILIO_ACCOUNT_SID is set, but no SMS_DRIVER uses it; set SMS_DRIVER to twilio-verify or twilio-messages',
+    );
+  }
+  if (server.production && sms.driver === 'outbox') {
+    found.push('SMS_DRIVER: production has no outbox; use twilio-verify or twilio-messages, or leave it out');
+  }
+  if (server.production && baseUrl !== null && !isPrivate(baseUrl)) {
+    found.push('TWILIO_API_BASE_URL must be https in production: the credentials of the account go there');
+  }
+  if (smsDriverOf(settings) === null && twoFactor.fallbackMethod === 'sms') {
+    found.push(
+      'TWO_FACTOR_FALLBACK_METHOD is sms, but no SMS_DRIVER sends text messages; set one, or use email or none',
+    );
+  }
+  if (smsDriverOf(settings) === null && twoFactor.trustedMethods.every((method) => method === 'sms')) {
+    found.push('TWO_FACTOR_TRUSTED_METHODS accepts only sms, but no SMS_DRIVER sends text messages; set one');
+  }
+  return found;
+}
+
+/** Nobody on the way can read what is sent there. */
+function isPrivate(url: string): boolean {
+  const { protocol, hostname } = new URL(url);
+  return protocol === 'https:' || hostname === 'localhost' || hostname === '[::1]' || /^127(\.\d+){3}$/.test(hostname);
+}
+
 function missingInProduction({ server, secrets, mail }: Settings): string[] {
   const found: string[] = [];
   if (server.publicUrl === null) found.push('PUBLIC_URL is required in production: links and the token issuer use it');
@@ -52,12 +94,6 @@ function missingInProduction({ server, secrets, mail }: Settings): string[] {
   }
   if (mail.smtpUrl === null) found.push('SMTP_URL is required in production: codes are sent by mail');
   return found;
-}
-
-/** Whether nobody between a user and this service can read along. */
-function isPrivate(publicUrl: string): boolean {
-  const { protocol, hostname } = new URL(publicUrl);
-  return protocol === 'https:' || ['localhost', '127.0.0.1', '[::1]'].includes(hostname);
 }
 
 /** Long enough is not random enough: `changeme…`, repeated characters, the example of a manual. */

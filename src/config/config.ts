@@ -10,6 +10,7 @@ export abstract class Config implements Settings {
   abstract readonly storage: Settings['storage'] & { readonly databaseUrl: string };
   abstract readonly secrets: Settings['secrets'] & { readonly secretKey: string };
   abstract readonly mail: Settings['mail'];
+  abstract readonly sms: Settings['sms'];
   abstract readonly codes: Settings['codes'];
   abstract readonly twoFactor: Settings['twoFactor'];
   abstract readonly tokens: Settings['tokens'] & { readonly issuer: string };
@@ -27,6 +28,12 @@ export function completeConfig(parsed: Settings, generated: { databaseUrl: strin
     server: { ...server, publicUrl },
     storage: { ...parsed.storage, databaseUrl: generated.databaseUrl },
     secrets: { ...parsed.secrets, secretKey: generated.secretKey },
+    sms: { ...parsed.sms, driver: smsDriverOf(parsed) },
     tokens: { ...tokens, issuer: tokens.issuer ?? publicUrl },
   };
+}
+
+/** Who sends text messages; null where nobody does. Outside production the outbox stands in. */
+export function smsDriverOf({ sms, server }: Settings): Settings['sms']['driver'] {
+  return sms.driver ?? (server.production ? null : 'outbox');
 }

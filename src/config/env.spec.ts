@@ -45,6 +45,7 @@ describe('an empty environment', () => {
     });
     expect(codes).toEqual({
       emailLength: 7,
+      smsLength: 6,
       characters: '0123456789',
       ttlSeconds: 300,
       resendCooldownSeconds: 60,
@@ -168,7 +169,7 @@ describe('a secret in a file', () => {
 
   it('is possible for every secret, and for nothing else', () => {
     const secret = ENTRIES.filter((entry) => entry.secret).map(({ name }) => name);
-    expect(secret).toEqual(['DATABASE_URL', 'SECRET_KEY', 'ENCRYPTION_KEYS', 'SMTP_URL']);
+    expect(secret).toEqual(['DATABASE_URL', 'SECRET_KEY', 'ENCRYPTION_KEYS', 'SMTP_URL', 'TWILIO_AUTH_TOKEN']);
     expect(readSettings({ HOST_FILE: join(folder, 'secret') }).server.host).toBe('127.0.0.1');
   });
 
@@ -187,7 +188,6 @@ describe('a secret in a file', () => {
 describe('settings that contradict each other', () => {
   it.each<[string, Record<string, string>]>([
     ['TWO_FACTOR_FALLBACK_METHOD asks', { TWO_FACTOR_TRUSTED_METHODS: 'none', TWO_FACTOR_FALLBACK_METHOD: 'email' }],
-    ['TWO_FACTOR_FALLBACK_METHOD: sms', { TWO_FACTOR_FALLBACK_METHOD: 'sms' }],
     ['REFRESH_TOKEN_IDLE_TTL is longer', { REFRESH_TOKEN_IDLE_TTL: '31d' }],
     ['ACCESS_TOKEN_TTL is longer', { ACCESS_TOKEN_TTL: '10m', REFRESH_TOKEN_IDLE_TTL: '5m' }],
     ['CODE_TOKEN_RETRY_WAIT leaves', { CODE_TOKEN_RETRY_WAIT: '10s', CODE_TOKEN_MAX_ATTEMPTS: '10', CODE_TTL: '99s' }],

@@ -43,6 +43,7 @@ export function readSettings(variables: Variables): Settings {
     storage: read('storage'),
     secrets: read('secrets'),
     mail: read('mail'),
+    sms: read('sms'),
     codes: read('codes'),
     twoFactor: read('twoFactor'),
     tokens: read('tokens'),

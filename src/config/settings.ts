@@ -9,6 +9,7 @@ import {
   integer,
   integerOrOff,
   listOf,
+  optionalChoice,
   rateOrOff,
   ratesOrOff,
   text,
@@ -43,6 +44,12 @@ export const settings = {
         PUBLIC_URL: text({ allowed: 'an http(s) URL', check: origin }).describe(
           'Where users reach this service; links and the default issuer are built from it, never from a request’s Host header. Required in production. Absent: `http://HOST:PORT`.',
         ),
+        FRONTEND_URL: text({ allowed: 'an http(s) URL', check: origin }).describe(
+          'Your frontend. Links in messages lead to `/magic-link` and `/reset-password` there, with `?token=`. Absent: to the pages of this service.',
+        ),
+        REDIRECT_ALLOWLIST: freeList({ allowed: 'URLs, comma-separated', each: origin }).describe(
+          'Where a magic link may lead instead, each compared as a whole and never by its beginning.',
+        ),
         CORS_ORIGINS: freeList({ allowed: 'origins, comma-separated', each: origin }).describe(
           'Browser origins that may call the API. Empty: none.',
         ),
@@ -61,6 +68,8 @@ export const settings = {
         host: env.HOST,
         port: env.PORT,
         publicUrl: env.PUBLIC_URL?.replace(/\/+$/, '') ?? null,
+        frontendUrl: env.FRONTEND_URL?.replace(/\/+$/, '') ?? null,
+        redirectAllowlist: env.REDIRECT_ALLOWLIST,
         corsOrigins: env.CORS_ORIGINS,
         trustedProxies: env.TRUSTED_PROXIES,
         logLevel: env.LOG_LEVEL,
@@ -135,8 +144,84 @@ export const settings = {
           allowed: 'an address',
           check: z.string().regex(/^[^\r\n]*$/, 'must be one line'),
         }).describe('The sender of every mail.'),
+        MAIL_BRAND: textWithDefault({
+          default: 'Countersign',
+          allowed: '1–64 characters',
+          check: z.string().regex(/^[^\r\n]{1,64}$/, 'must be one line of 1 to 64 characters'),
+        }).describe('The product that mails speak of, at their top and bottom.'),
+        MAIL_SUBJECT_OVERRIDE: text({
+          allowed: 'one line; `{code}`, `{minutes}`',
+          check: z.string().regex(/^[^\r\n]{1,200}$/, 'must be one line of 1 to 200 characters'),
+        }).describe(
+          'The subject of mails with a code, such as `{code}: Your code`, in every language. `{code}` and `{minutes}` are filled in. Absent: our words.',
+        ),
+        MAIL_BODY_OVERRIDE: text({
+          allowed: 'text with `{code}`; `{minutes}`',
+          check: z.string().max(10_000).includes('{code}', 'must contain {code}'),
+        }).describe(
+          'What mails with a code say, between our top and bottom, in every language: plain text, where an empty line starts a paragraph. `{code}` and `{minutes}` are filled in. Absent: our words.',
+        ),
       })
-      .transform((env) => ({ smtpUrl: env.SMTP_URL, from: env.MAIL_FROM })),
+      .transform((env) => ({
+        smtpUrl: env.SMTP_URL,
+        from: env.MAIL_FROM,
+        brand: env.MAIL_BRAND,
+        subjectOverride: env.MAIL_SUBJECT_OVERRIDE,
+        bodyOverride: env.MAIL_BODY_OVERRIDE,
+      })),
+  },
+  sms: {
+    title: 'Text messages',
+    schema: z
+      .object({
+        SMS_DRIVER: optionalChoice({ of: ['twilio-verify', 'twilio-messages', 'outbox'] }).describe(
+          'Who sends text messages. `twilio-verify`: Twilio makes and checks the codes. `twilio-messages`: they are made and checked here, and Twilio delivers them. Absent: no text messages in production; otherwise `outbox`, which keeps them in memory and shows them at /dev/outbox.',
+        ),
+        TWILIO_ACCOUNT_SID: text({
+          allowed: '`AC…`, 34 characters',
+          check: z.string().regex(/^AC[0-9a-fA-F]{32}$/, 'must be AC and 32 hexadecimal digits'),
+        }).describe('The Twilio account.'),
+        TWILIO_AUTH_TOKEN: text({
+          allowed: 'a token',
+          secret: true,
+          check: z.string().regex(/^[!-~]+$/, 'must be one word'),
+        }).describe('The auth token of the account. It also proves that status callbacks come from Twilio.'),
+        TWILIO_FROM: text({
+          allowed: 'an E.164 number, a messaging service `MG…`, or up to 11 letters, digits and spaces',
+          check: z
+            .string()
+            .regex(
+              /^(\+[1-9]\d{2,14}|MG[0-9a-fA-F]{32}|(?=.*[A-Za-z])[A-Za-z0-9 ]{1,11})$/,
+              'must be an E.164 number, a messaging service (MG…), or up to 11 letters, digits and spaces',
+            ),
+        }).describe('Whom the messages of `twilio-messages` come from.'),
+        TWILIO_VERIFY_SERVICE_SID: text({
+          allowed: '`VA…`, 34 characters',
+          check: z.string().regex(/^VA[0-9a-fA-F]{32}$/, 'must be VA and 32 hexadecimal digits'),
+        }).describe(
+          'The Verify service of `twilio-verify`. Its own settings decide the length of the codes, their text and its language.',
+        ),
+        TWILIO_API_BASE_URL: text({ allowed: 'an http(s) URL', check: origin }).describe(
+          'Where requests to Twilio go instead of api.twilio.com and verify.twilio.com: a proxy, or a stand-in for tests. In production it is https, or on this machine.',
+        ),
+        SMS_COUNTRIES: freeList({
+          allowed: 'ISO 3166-1 alpha-2 codes, comma-separated',
+          each: z.string().regex(/^[A-Z]{2}$/, 'must be two-letter country codes such as DE,AT,CH'),
+        }).describe(
+          'Countries to whose numbers text messages are sent. Empty: all; a short list is the best protection against toll fraud.',
+        ),
+      })
+      .transform((env) => ({
+        driver: env.SMS_DRIVER,
+        twilio: {
+          accountSid: env.TWILIO_ACCOUNT_SID,
+          authToken: env.TWILIO_AUTH_TOKEN,
+          from: env.TWILIO_FROM,
+          verifyServiceSid: env.TWILIO_VERIFY_SERVICE_SID,
+          baseUrl: env.TWILIO_API_BASE_URL?.replace(/\/+$/, '') ?? null,
+        },
+        countries: env.SMS_COUNTRIES,
+      })),
   },
   codes: {
     title: 'Codes',
@@ -144,6 +229,9 @@ export const settings = {
       .object({
         EMAIL_CODE_LENGTH: integer({ default: 7, min: 6, max: 10 }).describe(
           'Characters of an e-mailed code (NIST SP 800-63B-4 §3.1.3.2 asks for 6 or more).',
+        ),
+        SMS_CODE_LENGTH: integer({ default: 6, min: 6, max: 10 }).describe(
+          'Characters of a code in a text message, which people type from one device into another. `twilio-verify` makes its own codes.',
         ),
         CODE_CHARACTERS: textWithDefault({
           default: '0123456789',
@@ -171,6 +259,7 @@ export const settings = {
       })
       .transform((env) => ({
         emailLength: env.EMAIL_CODE_LENGTH,
+        smsLength: env.SMS_CODE_LENGTH,
         characters: env.CODE_CHARACTERS,
         ttlSeconds: env.CODE_TTL,
         resendCooldownSeconds: env.CODE_RESEND_COOLDOWN ?? 0,
@@ -209,6 +298,12 @@ export const settings = {
         TOTP_WINDOW: integer({ default: 1, min: 0, max: 1 }).describe(
           'Time steps before and after the present one that are accepted (RFC 6238 §5.2).',
         ),
+        TRUSTED_BROWSER_TTL: durationOrOff({ default: 'off', min: '1h', max: '90d' }).describe(
+          'For how long a browser may be remembered after a second factor, so that the password is enough there. Sessions from it are `acr: aal1`.',
+        ),
+        RECOVERY_CODE_COUNT: integer({ default: 10, min: 8, max: 16 }).describe(
+          'Recovery codes of one sheet (OWASP ASVS 5.0 6.5.2).',
+        ),
         ENROLLMENT_TOKEN_TTL: duration({ default: '15m', min: '1m', max: '15m' }).describe(
           'How long an enrollment token lives; it dies at the first confirmed device.',
         ),
@@ -223,6 +318,8 @@ export const settings = {
         stepUpMaxAgeSeconds: env.STEP_UP_MAX_AGE,
         totpIssuer: env.TOTP_ISSUER,
         totpWindow: env.TOTP_WINDOW,
+        trustedBrowserTtlSeconds: env.TRUSTED_BROWSER_TTL,
+        recoveryCodeCount: env.RECOVERY_CODE_COUNT,
         enrollmentTokenTtlSeconds: env.ENROLLMENT_TOKEN_TTL,
         pendingDeviceTtlSeconds: env.PENDING_DEVICE_TTL,
       })),
@@ -270,6 +367,9 @@ export const settings = {
     schema: z
       .object({
         SIGNUP_ALLOWED: flag({ default: 'on' }).describe('Whether strangers may register.'),
+        OTP_AUTO_CREATE_ACCOUNT: flag({ default: 'off' }).describe(
+          'Whether asking for a one-time code creates the account of an unknown e-mail address or phone number: without a password, and unverified until the code comes back. Only where SIGNUP_ALLOWED is on.',
+        ),
         REVEAL_EXISTING_ACCOUNTS: flag({ default: 'off' }).describe(
           '`on` answers 409 when a registration names a taken address; `off` answers as if it were new and tells the owner by mail.',
         ),
@@ -284,6 +384,7 @@ export const settings = {
       })
       .transform((env) => ({
         signupAllowed: env.SIGNUP_ALLOWED,
+        otpAutoCreateAccount: env.OTP_AUTO_CREATE_ACCOUNT,
         revealExisting: env.REVEAL_EXISTING_ACCOUNTS,
         passwordMinLength: env.PASSWORD_MIN_LENGTH,
         argon2: {

@@ -123,6 +123,15 @@ export function choice<const T extends readonly [string, ...string[]]>(options: 
     });
 }
 
+/** One of a list, or null where the entry is absent. */
+export function optionalChoice<const T extends readonly [string, ...string[]]>(options: { of: T }) {
+  return z
+    .enum(options.of)
+    .nullable()
+    .prefault(null)
+    .meta({ allowed: options.of.map((value) => `\`${value}\``).join(', ') });
+}
+
 /** A comma-separated list without repetition. */
 export function listOf<const T extends readonly [string, ...string[]]>(options: { default: string; of: T }) {
   const schema = z

@@ -3,7 +3,8 @@ import { hkdfSync } from 'node:crypto';
 import { Config } from '../config/config.js';
 
 /** What a derived key is for. A key of one purpose never verifies or opens what another made. */
-export type KeyPurpose = 'secret-box' | 'codes' | 'code-token' | 'enrollment-token' | 'refresh-token' | 'counters';
+export type KeyPurpose =
+  'secret-box' | 'codes' | 'recovery-codes' | 'code-token' | 'enrollment-token' | 'refresh-token' | 'counters';
 
 /** Every key of the service, derived from SECRET_KEY with HKDF-SHA256 (RFC 5869). */
 @Injectable()

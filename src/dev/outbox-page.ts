@@ -1,7 +1,7 @@
-import type { OutboxMail } from '../notifications/outbox.js';
+import type { OutboxMessage } from '../notifications/outbox.js';
 
-/** The outbox as one page without scripts. What a mail holds is shown as text, or in a frame that may do nothing. */
-export function outboxPage(mails: readonly OutboxMail[]): string {
+/** The outbox as one page without scripts. What a message holds is shown as text, or in a frame that may do nothing. */
+export function outboxPage(messages: readonly OutboxMessage[]): string {
   return `<!doctype html>
 <html lang="en">
 <head>
@@ -9,7 +9,7 @@ export function outboxPage(mails: readonly OutboxMail[]): string {
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <meta http-equiv="refresh" content="5">
-<title>Outbox (${mails.length})</title>
+<title>Outbox (${messages.length})</title>
 <style>
 body { max-width: 60rem; margin: 0 auto; padding: 1.5rem; font: 1rem/1.5 system-ui, sans-serif; }
 article { margin: 1.5rem 0; padding: 1rem; border: 1px solid #8a8f98; border-radius: .5rem; }
@@ -21,21 +21,21 @@ iframe { width: 100%; height: 24rem; border: 1px solid #8a8f98; background: #fff
 <body>
 <main>
 <h1>Outbox</h1>
-<p>No mail server is configured (SMTP_URL), so mails stay in this process’s memory. The page reloads every five
-seconds; programs read <a href="/dev/outbox.json">/dev/outbox.json</a>, and DELETE /dev/outbox empties it.</p>
-${mails.map(article).join('\n') || '<p>No mail yet.</p>'}
+<p>Without a mail server (SMTP_URL) mails stay in this process’s memory, and without a driver (SMS_DRIVER) so do
+text messages. The page reloads every five seconds; programs read <a href="/dev/outbox.json">/dev/outbox.json</a>, and DELETE /dev/outbox empties it.</p>
+${messages.map(article).join('\n') || '<p>No message yet.</p>'}
 </main>
 </body>
 </html>
 `;
 }
 
-function article({ to, subject, text, html, createdAt }: OutboxMail): string {
+function article({ channel, to, subject, text, html, createdAt }: OutboxMessage): string {
+  const isMail = channel === 'email';
   return `<article>
-<h2>${escaped(subject)}</h2>
+<h2>${isMail ? escaped(subject) : 'Text message'}</h2>
 <p>To ${escaped(to)}, <time>${createdAt.toISOString()}</time></p>
-<pre>${escaped(text)}</pre>
-<iframe sandbox title="The mail as HTML" srcdoc="${escaped(html)}"></iframe>
+<pre>${escaped(text)}</pre>${isMail ? `\n<iframe sandbox title="The mail as HTML" srcdoc="${escaped(html)}"></iframe>` : ''}
 </article>`;
 }
 

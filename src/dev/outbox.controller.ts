@@ -1,11 +1,11 @@
 import { Controller, Delete, Get, Header, Headers, HttpCode, Query, Res } from '@nestjs/common';
 import { ApiExcludeController } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
-import { Outbox, type OutboxMail } from '../notifications/outbox.js';
+import { Outbox, type OutboxMessage } from '../notifications/outbox.js';
 import { Public } from '../tokens/access.js';
 import { outboxPage } from './outbox-page.js';
 
-/** Shows a developer the mails that would have been sent. Never imported in production. */
+/** Shows a developer the messages that would have been sent. Never imported in production. */
 @ApiExcludeController()
 @Controller({ path: 'dev' })
 export class OutboxController {
@@ -18,7 +18,7 @@ export class OutboxController {
     @Res({ passthrough: true }) reply: FastifyReply,
     @Headers('accept') accept: string | undefined,
     @Query('format') format: unknown,
-  ): string | { items: OutboxMail[] } {
+  ): string | { items: OutboxMessage[] } {
     const items = this.outbox.list();
     if (format === 'json' || accept?.includes('application/json')) return { items };
     reply.type('text/html; charset=utf-8');
@@ -27,7 +27,7 @@ export class OutboxController {
 
   @Public()
   @Get('outbox.json')
-  list(): { items: OutboxMail[] } {
+  list(): { items: OutboxMessage[] } {
     return { items: this.outbox.list() };
   }
 

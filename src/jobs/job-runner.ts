@@ -1,7 +1,7 @@
 import { Injectable, Logger, type BeforeApplicationShutdown, type OnApplicationBootstrap } from '@nestjs/common';
 import { EventEmitter } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Logger as WorkerLogger, run, type Runner, type TaskList, type WorkerEvents } from 'graphile-worker';
+import { Logger as WorkerLogger, run, type Job, type Runner, type TaskList, type WorkerEvents } from 'graphile-worker';
 import { Pool } from 'pg';
 import { Config } from '../config/config.js';
 import type { TaskName, Tasks } from './tasks.js';
@@ -13,7 +13,24 @@ export interface JobAttempt {
   lastAttempt: boolean;
 }
 
-/** Throwing means "try again later". The error's message is stored beside the job in clear text. */
+/**
+ * Thrown by a handler that knows when another attempt makes sense. What else it throws is tried again after e, e², e³
+ * … seconds.
+ */
+export class RetryLater extends Error {
+  override readonly name = 'RetryLater';
+
+  constructor(
+    message: string,
+    readonly seconds: number,
+    /** What the next attempt gets to know. */
+    readonly payload: Tasks[TaskName],
+  ) {
+    super(message);
+  }
+}
+
+/** Throwing means "try again later". The error's message is logged, or stored beside the job, in clear text. */
 export type JobHandler<N extends TaskName> = (payload: Tasks[N], attempt: JobAttempt) => Promise<void>;
 
 /** How many jobs one replica does at a time. */
@@ -39,6 +56,25 @@ const RELEASE_ABANDONED = `
   SELECT graphile_worker.force_unlock_workers(array_agg(DISTINCT locked_by))
   FROM graphile_worker.jobs WHERE locked_at < now() - interval '90 seconds'`;
 
+/**
+ * The worker only knows its own back-off. In one statement, and as long as the lease is ours, this adds the next
+ * attempt and makes sure that the present one is never repeated: a process that dies before, between or after leaves
+ * exactly one attempt to come. Adding a job under the key of one that is being done is what retires the latter.
+ */
+const TRY_AGAIN = `
+  SELECT again.id
+  FROM graphile_worker.jobs AS present
+  CROSS JOIN LATERAL graphile_worker.add_job(
+    present.task_identifier, $3::json, run_at => now() + make_interval(secs => $4),
+    max_attempts => present.max_attempts, job_key => present.key) AS again
+  CROSS JOIN LATERAL graphile_worker.reschedule_jobs(ARRAY[again.id], attempts => present.attempts) AS counted
+  WHERE present.id = $1 AND present.locked_by = $2`;
+
+/** What a process left that died after TRY_AGAIN. Every other job has its key. */
+const REMOVE_RETIRED = `
+  SELECT graphile_worker.complete_jobs(array_agg(id)) FROM graphile_worker.jobs
+  WHERE key IS NULL AND attempts >= max_attempts AND locked_at IS NULL`;
+
 /** Does the jobs of the queue. Modules register their handlers in `onModuleInit`; the work starts after that. */
 @Injectable()
 export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutdown {
@@ -58,10 +94,15 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
   handle<N extends TaskName>(name: N, handler: JobHandler<N>): void {
     if (this.runner) throw new Error(`The handler of "${name}" came after the start; register it in onModuleInit`);
     if (this.tasks[name]) throw new Error(`"${name}" has two handlers`);
-    this.tasks[name] = (payload, { job }) =>
-      within(JOB_LIMIT, () =>
-        handler(payload as Tasks[N], { attempt: job.attempts, lastAttempt: job.attempts >= job.max_attempts }),
-      );
+    this.tasks[name] = async (payload, { job }) => {
+      const lastAttempt = job.attempts >= job.max_attempts;
+      try {
+        await within(JOB_LIMIT, () => handler(payload as Tasks[N], { attempt: job.attempts, lastAttempt }));
+      } catch (error) {
+        if (!(error instanceof RetryLater) || lastAttempt) throw error;
+        await this.tryAgain(job, error);
+      }
+    };
   }
 
   async onApplicationBootstrap(): Promise<void> {
@@ -108,6 +149,13 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
     }
   }
 
+  private async tryAgain(job: Job, { message, seconds, payload }: RetryLater): Promise<void> {
+    const { rowCount } = await this.pool.query(TRY_AGAIN, [job.id, job.locked_by, JSON.stringify(payload), seconds]);
+    // Somebody else does the job meanwhile. Ending this attempt well would remove it.
+    if (rowCount !== 1) throw new Error(`${message}; the lease of the job was lost`);
+    this.logger.warn(`${job.task_identifier}: ${message}; attempt ${job.attempts + 1} follows in ${seconds} s`);
+  }
+
   private start(): Promise<Runner> {
     const events: WorkerEvents = new EventEmitter();
     events.on('pool:create', ({ workerPool }) => (this.workerId = workerPool.id));
@@ -129,9 +177,12 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
   }
 
   private async releaseAbandoned(): Promise<void> {
-    await this.pool.query(RELEASE_ABANDONED).catch((error: unknown) => {
+    try {
+      await this.pool.query(RELEASE_ABANDONED);
+      await this.pool.query(REMOVE_RETIRED);
+    } catch (error) {
       this.logger.warn(`Abandoned jobs could not be looked for: ${messageOf(error)}`);
-    });
+    }
   }
 
   private async releaseOwn(): Promise<void> {

@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { randomUUID } from 'node:crypto';
 import type { EntityManager } from 'typeorm';
 import { firstRow } from '../database/sql.js';
 import type { TaskName, Tasks } from './tasks.js';
@@ -20,10 +21,11 @@ export class Jobs {
     payload: Tasks[N],
     { maxAttempts }: EnqueueOptions = {},
   ): Promise<void> {
-    await firstRow(tx, 'SELECT id FROM graphile_worker.add_job($1, $2::json, max_attempts => $3::integer)', [
-      name,
-      JSON.stringify(payload),
-      maxAttempts ?? null,
-    ]);
+    await firstRow(
+      tx,
+      'SELECT id FROM graphile_worker.add_job($1, $2::json, max_attempts => $3::integer, job_key => $4)',
+      // the key is what lets the runner replace a job by its next attempt
+      [name, JSON.stringify(payload), maxAttempts ?? null, randomUUID()],
+    );
   }
 }

@@ -1,6 +1,19 @@
 /** Every task of the queue and its payload. A payload is stored in clear text: seal what is secret or personal. */
 export interface Tasks {
-  'send-message': { messageId: string; sealed: string; expiresAt: string | null };
+  'send-message': {
+    messageId: string;
+    sealed: string;
+    expiresAt: string | null;
+    locale?: string;
+    /** What the audit log tells besides what became of it. */
+    about?: { userId: string | null; kind: string; channel: 'email' | 'sms' };
+    /** How often it was handed over completely without an answer that came back. */
+    unanswered?: number;
+  };
+  /** Lets a provider make and send a code for a challenge. */
+  'start-verification': { challengeId: string; sealedTo: string; expiresAt: string };
+  /** Looks up who an identifier belongs to, and sends him what he asked for. */
+  'send-proof': { id: string; sealed: string };
 }
 
 export type TaskName = keyof Tasks;

@@ -10,3 +10,11 @@ export function maskEmail(address: string): string {
   const [first = ''] = address;
   return `${first}${MASK}${address.slice(at)}`;
 }
+
+/**
+ * `+4915112345636` → `+••••••36`. The country and the length of the number are hidden too: together with the last
+ * digits they would leave few numbers to try.
+ */
+export function maskPhone(number: string): string {
+  return /^\+[0-9]{6,15}$/.test(number) ? `+${MASK}${MASK}${number.slice(-2)}` : MASK;
+}

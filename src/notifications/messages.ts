@@ -10,13 +10,58 @@ export type Message =
   | { kind: 'wrong-codes'; to: string }
   | { kind: 'device-added'; to: string; deviceType: string; deviceName: string }
   | { kind: 'device-removed'; to: string; deviceType: string; deviceName: string }
-  | { kind: 'password-changed'; to: string };
+  | { kind: 'password-changed'; to: string }
+  /** The code that stands for a password. */
+  | { kind: 'first-factor-code'; to: string; code: string; minutes: number }
+  /** A link that stands for a password; `url` is one of our own, here and below. */
+  | { kind: 'magic-link'; to: string; url: string; minutes: number }
+  | { kind: 'password-reset'; to: string; url: string; minutes: number }
+  | { kind: 'recovery-codes-created'; to: string }
+  | { kind: 'recovery-code-used'; to: string; codesLeft: number }
+  /** A factor that stays was given another secret, address or order. */
+  | { kind: 'factor-changed'; to: string; method: string }
+  /** A refresh token came back after it had been exchanged, so the session was ended. */
+  | { kind: 'refresh-token-reused'; to: string }
+  /** This browser will not be asked for a second factor for a while. */
+  | { kind: 'browser-trusted'; to: string; browser: string };
 
 export type MessageKind = Message['kind'];
 
-/** What a locale brings besides its folder of templates. */
+/** The messages that carry a code, and so may be worded by whoever runs this service. */
+export type CodeMessage = Extract<Message, { code: string }>;
+
+/** What is told by text message: codes only, because everybody who sees the phone reads it. */
+export interface TextMessage {
+  channel: 'sms';
+  kind: TextKind;
+  /** In E.164 form. */
+  to: string;
+  code: string;
+  minutes: number;
+}
+
+export type TextKind =
+  /** The code that completes a sign-in, or proves a factor again. */
+  | 'sign-in-code'
+  /** The code that proves that a new phone number can be read. */
+  | 'device-code'
+  /** The code that opens the choice of a new password. */
+  | 'password-reset-code'
+  /** The code that stands for a password. */
+  | 'first-factor-code';
+
+/** What a locale says by text message. Only our own values are in it: a name of a user's could hold a link. */
+export type SmsTexts = { readonly [K in TextKind]: (values: { code: string; minutes: number }) => string };
+
+/** What a locale brings besides its folder of templates and its text messages. */
 export interface LocaleTexts {
-  subjects: { [K in MessageKind]: (message: Extract<Message, { kind: K }>) => string };
-  /** How the types of devices are called; a type that is not listed is called by its name. */
+  subjects: { readonly [K in MessageKind]: (message: Extract<Message, { kind: K }>, brand: string) => string };
+  /** How the types of devices are called; a type that is not listed is called by its identifier. */
   deviceTypes: Readonly<Record<string, string>>;
+}
+
+/** A locale that is being translated: what it lacks is said in English. */
+export interface PartialTexts {
+  subjects: Partial<LocaleTexts['subjects']>;
+  deviceTypes: LocaleTexts['deviceTypes'];
 }

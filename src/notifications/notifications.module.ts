@@ -3,9 +3,12 @@ import { MailerModule, MailerService } from '@nestjs-modules/mailer';
 import { Config } from '../config/config.js';
 import { Mailer } from './channels.js';
 import { Notifications } from './notifications.service.js';
-import { Outbox } from './outbox.js';
+import { Outbox, OutboxSms } from './outbox.js';
+import { NoSms, SmsSender } from './sms.js';
 import { mailerOptions, SmtpMailer } from './smtp.js';
 import { Templates } from './templates.js';
+import { TwilioMessages, TwilioVerify } from './twilio.js';
+import { CodeVerifier, NoVerifier } from './verify-provider.js';
 
 @Global()
 @Module({
@@ -14,7 +17,7 @@ import { Templates } from './templates.js';
   providers: [
     Notifications,
     Outbox,
-    { provide: Templates, useFactory: () => new Templates() },
+    { provide: Templates, inject: [Config], useFactory: ({ mail }: Config) => new Templates(mail) },
     {
       provide: Mailer,
       inject: [Config, MailerService, Outbox],
@@ -25,7 +28,23 @@ import { Templates } from './templates.js';
         return outbox;
       },
     },
+    {
+      provide: SmsSender,
+      inject: [Config, Outbox],
+      useFactory: (config: Config, outbox: Outbox): SmsSender => {
+        if (config.sms.driver === 'twilio-messages') return new TwilioMessages(config);
+        if (config.sms.driver !== 'outbox') return new NoSms();
+        if (config.server.production) throw new Error('Production has no outbox: SMS_DRIVER must be another one');
+        return new OutboxSms(outbox);
+      },
+    },
+    {
+      provide: CodeVerifier,
+      inject: [Config],
+      useFactory: (config: Config): CodeVerifier =>
+        config.sms.driver === 'twilio-verify' ? new TwilioVerify(config) : new NoVerifier(),
+    },
   ],
-  exports: [Notifications, Outbox],
+  exports: [Notifications, Outbox, CodeVerifier],
 })
 export class NotificationsModule {}

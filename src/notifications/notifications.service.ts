@@ -1,22 +1,48 @@
 import { Injectable, Logger, type OnModuleInit } from '@nestjs/common';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { DataSource, type EntityManager } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
+import type { DeliveryState } from '../audit/audit-events.js';
+import { Audit } from '../audit/audit.service.js';
+import { Config } from '../config/config.js';
 import { SecretBox } from '../crypto/secret-box.js';
 import { firstRow } from '../database/sql.js';
-import { JobRunner, type JobAttempt } from '../jobs/job-runner.js';
+import { JobRunner, RetryLater, type JobAttempt } from '../jobs/job-runner.js';
 import { Jobs } from '../jobs/jobs.service.js';
 import type { Tasks } from '../jobs/tasks.js';
-import { Mailer, MailRefusedError } from './channels.js';
-import { maskEmail } from './mask.js';
-import type { Message } from './messages.js';
+import { Mailer, MailRefusedError, MailUnansweredError } from './channels.js';
+import { matchLocale } from './locale.js';
+import { maskEmail, maskPhone } from './mask.js';
+import type { Message, TextMessage } from './messages.js';
+import { SmsRefusedError, SmsSender } from './sms.js';
+import { smsText } from './sms-text.js';
 import { Templates } from './templates.js';
 
 const PURPOSE = 'message';
 
-/** The waits between attempts are e, e², … seconds: eight take ten minutes, as long as a code may live. */
-const ATTEMPTS_IF_EXPIRING = 8;
-/** More than four days. */
+/** Seconds between the attempts at a mail that expires; the last one repeats. */
+const WAITS = [5, 15, 45, 60] as const;
+/** As many as the queue can count: its expiry ends it. */
+const ATTEMPTS_IF_EXPIRING = 32_767;
+/** With the queue's own waits, e, e², … seconds: more than four days. */
 const ATTEMPTS = 25;
+/** Ten seconds: a text message costs money, and whoever waits for a code asks again. */
+const ATTEMPTS_BY_SMS = 3;
+/** Milliseconds, at most, that keep messages which failed together from coming back together. */
+const JITTER = 1_000;
+/** What a reader may get twice, he must not get three times. */
+const MAX_UNANSWERED = 2;
+
+export interface MessageOptions {
+  /** It is not sent after that. */
+  expiresAt?: Date;
+  /** A language tag (BCP 47) or an Accept-Language header. */
+  locale?: string | null;
+  /** Whose audit log tells what became of it. */
+  userId?: string | null;
+}
+
+type Job = Tasks['send-message'];
 
 @Injectable()
 export class Notifications implements OnModuleInit {
@@ -27,8 +53,11 @@ export class Notifications implements OnModuleInit {
     private readonly runner: JobRunner,
     private readonly box: SecretBox,
     private readonly database: DataSource,
+    private readonly audit: Audit,
     private readonly templates: Templates,
     private readonly mailer: Mailer,
+    private readonly smsSender: SmsSender,
+    private readonly config: Config,
   ) {}
 
   onModuleInit(): void {
@@ -39,35 +68,89 @@ export class Notifications implements OnModuleInit {
    * Sends once the caller's transaction has committed, and not at all if it rolls back. The message is sealed: the
    * queue's table shows neither the code nor the address.
    */
-  async enqueue(tx: EntityManager, message: Message, { expiresAt }: { expiresAt?: Date } = {}): Promise<void> {
+  async enqueue(
+    tx: EntityManager,
+    message: Message | TextMessage,
+    { expiresAt, locale = null, userId = null }: MessageOptions = {},
+  ): Promise<void> {
     const messageId = uuidv7();
-    const sealed = this.box.seal(JSON.stringify(message), PURPOSE, messageId);
-    await this.jobs.enqueue(
-      tx,
-      'send-message',
-      { messageId, sealed, expiresAt: expiresAt?.toISOString() ?? null },
-      { maxAttempts: expiresAt ? ATTEMPTS_IF_EXPIRING : ATTEMPTS },
-    );
+    const job: Job = {
+      messageId,
+      sealed: this.box.seal(JSON.stringify(message), PURPOSE, messageId),
+      expiresAt: expiresAt?.toISOString() ?? null,
+      locale: matchLocale(locale),
+      about: { userId, kind: message.kind, channel: isText(message) ? 'sms' : 'email' },
+    };
+    const maxAttempts = isText(message) ? ATTEMPTS_BY_SMS : expiresAt ? ATTEMPTS_IF_EXPIRING : ATTEMPTS;
+    await this.jobs.enqueue(tx, 'send-message', job, { maxAttempts });
   }
 
-  private async deliver(job: Tasks['send-message'], { attempt, lastAttempt }: JobAttempt): Promise<void> {
+  private async deliver(job: Job, { attempt, lastAttempt }: JobAttempt): Promise<void> {
     const { messageId, sealed, expiresAt } = job;
     if (expiresAt !== null && !(await this.isAhead(expiresAt))) {
-      this.logger.warn(`Message ${messageId} expired before it could be sent (attempt ${attempt}); it was dropped`);
+      const tried = attempt - 1;
+      const report = `Message ${messageId} expired after ${tried} attempts; it was dropped`;
+      // nobody tried: the queue was late; otherwise a server has been away for as long as a code lives
+      if (tried === 0) this.logger.warn(report);
+      else this.logger.error(report);
+      return this.record(job, 'expired', tried);
+    }
+    const message = JSON.parse(this.box.open(sealed, PURPOSE, messageId)) as Message | TextMessage;
+    try {
+      await this.handOver(job, message, attempt);
+    } catch (error) {
+      const state = this.endAfter(error as Error, job, message, { attempt, lastAttempt });
+      const who = `${message.kind} ${messageId} to ${isText(message) ? maskPhone(message.to) : maskEmail(message.to)}`;
+      if (state === 'refused') this.logger.warn(`${who} will not be sent: ${(error as Error).message}`);
+      // a job that failed for good would stay in the queue's table for ever
+      else this.logger.error(`${who} was given up after ${attempt} attempts: ${(error as Error).message}`);
+      return this.record(job, state, attempt);
+    }
+    await this.record(job, 'sent', attempt);
+  }
+
+  private async handOver({ messageId, locale }: Job, message: Message | TextMessage, attempt: number): Promise<void> {
+    const language = matchLocale(locale ?? null);
+    if (!isText(message)) {
+      await this.mailer.send({ messageId, to: message.to, ...this.templates.render(message, language) });
       return;
     }
-    const message = JSON.parse(this.box.open(sealed, PURPOSE, messageId)) as Message;
-    const who = `${message.kind} ${messageId} to ${maskEmail(message.to)}`;
+    if (attempt > 1) await sleep(Math.random() * JITTER);
+    const body = smsText(message, this.config.server.publicUrl, language);
+    await this.smsSender.send({ messageId, to: message.to, body });
+  }
+
+  /**
+   * What a failure means, if it is the end.
+   * @throws when another attempt is due
+   */
+  private endAfter(
+    error: Error,
+    job: Job,
+    message: Message | TextMessage,
+    { attempt, lastAttempt }: JobAttempt,
+  ): DeliveryState {
+    if (error instanceof MailRefusedError || error instanceof SmsRefusedError) return 'refused';
+    const wait = WAITS[Math.min(attempt, WAITS.length) - 1] ?? 0;
+    if (error instanceof MailUnansweredError) {
+      const unanswered = (job.unanswered ?? 0) + 1;
+      if (unanswered >= MAX_UNANSWERED || lastAttempt) return 'unanswered';
+      throw new RetryLater(error.message, wait, { ...job, unanswered });
+    }
+    if (lastAttempt) return 'failed';
+    if (isText(message) || job.expiresAt === null) throw error;
+    throw new RetryLater(error.message, wait, job);
+  }
+
+  private async record({ messageId, about }: Job, state: DeliveryState, attempts: number): Promise<void> {
+    if (!about) return;
+    const { userId, kind, channel } = about;
+    const details = { messageId, kind, channel, state, attempts };
     try {
-      await this.mailer.send({ messageId, to: message.to, ...this.templates.render(message) });
+      await this.audit.record(this.database.manager, 'message.delivery', { userId }, details);
     } catch (error) {
-      if (error instanceof MailRefusedError) {
-        this.logger.warn(`${who} will not be sent: ${error.message}`);
-        return;
-      }
-      if (!lastAttempt) throw error;
-      // a job that failed for good would stay in the queue's table for ever
-      this.logger.error(`${who} was given up after ${attempt} attempts: ${(error as Error).message}`);
+      // failing here would send the message again
+      this.logger.warn(`That message ${messageId} is ${state} was not recorded: ${(error as Error).message}`);
     }
   }
 
@@ -78,4 +161,8 @@ export class Notifications implements OnModuleInit {
     ]);
     return row?.ahead === true;
   }
+}
+
+function isText(message: Message | TextMessage): message is TextMessage {
+  return 'channel' in message;
 }

@@ -2,7 +2,7 @@ import { Logger } from '@nestjs/common';
 import { afterEach, expect, it, vi } from 'vitest';
 import { completeConfig } from '../config/config.js';
 import { readSettings } from '../config/env.js';
-import { Outbox } from './outbox.js';
+import { Outbox, OutboxSms } from './outbox.js';
 
 const config = completeConfig(readSettings({ NODE_ENV: 'test' }), { databaseUrl: '', secretKey: '' });
 
@@ -34,4 +34,22 @@ it('tells the log where a mail is, but neither its code nor its address', async 
   const log = vi.spyOn(Logger.prototype, 'log').mockReturnValue(undefined);
   await new Outbox(config).send(mail('1'));
   expect(log.mock.calls).toEqual([['Mail to a•••@example.com is in the outbox: http://localhost:3000/dev/outbox']]);
+});
+
+it('keeps text messages among the mails', async () => {
+  vi.spyOn(Logger.prototype, 'log').mockReturnValue(undefined);
+  const outbox = new Outbox(config);
+  await outbox.send(mail('1'));
+  const sent = await new OutboxSms(outbox).send({ messageId: '2', to: '+4915112345636', body: '123456 it is' });
+  expect(sent).toEqual({ providerId: null });
+  expect(outbox.list()).toMatchObject([
+    { id: '2', channel: 'sms', to: '+4915112345636', subject: '', text: '123456 it is', html: '' },
+    { id: '1', channel: 'email', to: 'alice@example.com' },
+  ]);
+});
+
+it('tells the log neither the code nor the number of a text message', async () => {
+  const log = vi.spyOn(Logger.prototype, 'log').mockReturnValue(undefined);
+  await new OutboxSms(new Outbox(config)).send({ messageId: '2', to: '+4915112345636', body: '123456 it is' });
+  expect(log.mock.calls).toEqual([['Text message to +••••••36 is in the outbox: http://localhost:3000/dev/outbox']]);
 });

@@ -1,12 +1,22 @@
 import { Injectable } from '@nestjs/common';
 import { MailerService, type MailerOptions } from '@nestjs-modules/mailer';
+import type { Readable } from 'node:stream';
 import { Config } from '../config/config.js';
-import { Mailer, MailRefusedError, type Mail } from './channels.js';
+import { Mailer, MailRefusedError, MailUnansweredError, type Mail } from './channels.js';
 
 /** Milliseconds. */
 const PHASE_TIMEOUT = 10_000;
 /** For all phases together: a server that answers one byte at a time passes every other limit. */
 const SEND_TIMEOUT = 30_000;
+
+/** Called when the last byte of a mail goes to the server, which is not asked to take it before that. */
+type HandedOver = () => void;
+
+/** What the plugin below uses of nodemailer's mail. */
+interface MailInTransport {
+  data: { handedOver?: HandedOver };
+  message: { processFunc(process: (stream: Readable) => Readable): void };
+}
 
 /**
  * The transport of @nestjs-modules/mailer. It gets mails that are rendered: with no template adapter and no
@@ -25,7 +35,18 @@ export function mailerOptions({ mail }: Config): MailerOptions {
       disableFileAccess: true,
       disableUrlAccess: true,
     },
+    plugins: [{ step: 'stream', plugin: tellWhenHandedOver }],
   };
+}
+
+/**
+ * nodemailer's errors do not tell whether a connection was lost before or after the whole mail had gone over it. The
+ * stream that it sends does: nobody reads it before the server has agreed to take it.
+ */
+function tellWhenHandedOver({ data, message }: MailInTransport, done: () => void): void {
+  const { handedOver } = data;
+  if (handedOver) message.processFunc((stream) => stream.once('end', handedOver));
+  done();
 }
 
 @Injectable()
@@ -43,6 +64,7 @@ export class SmtpMailer extends Mailer {
   }
 
   async send({ messageId, to, subject, text, html }: Mail): Promise<void> {
+    let handedOver = false;
     const options = {
       from: this.from,
       // an object, because a text is parsed as a list: one address must never become two recipients
@@ -55,11 +77,14 @@ export class SmtpMailer extends Mailer {
       headers: { 'Auto-Submitted': 'auto-generated' },
       xMailer: false as const,
       signal: AbortSignal.timeout(SEND_TIMEOUT),
+      handedOver: () => {
+        handedOver = true;
+      },
     };
     try {
       await this.transport.sendMail(options);
     } catch (error) {
-      throw withoutAddress(error as SmtpError);
+      throw withoutAddress(error as SmtpError, handedOver);
     }
   }
 }
@@ -71,11 +96,13 @@ interface SmtpError {
 }
 
 /** What a server answers often repeats the address, so only the numbers are kept. */
-function withoutAddress(error: SmtpError): Error {
+function withoutAddress(error: SmtpError, handedOver: boolean): Error {
   const what = [error.code ?? 'unknown error', error.command, error.responseCode].filter(Boolean).join(' ');
-  return isRefusal(error)
-    ? new MailRefusedError(`The mail server refused the mail (${what})`)
-    : new Error(`The mail server did not take the mail (${what})`);
+  if (isRefusal(error)) return new MailRefusedError(`The mail server refused the mail (${what})`);
+  if (handedOver && error.responseCode === undefined) {
+    return new MailUnansweredError(`The mail server got the mail and did not answer (${what})`);
+  }
+  return new Error(`The mail server did not take the mail (${what})`);
 }
 
 /**

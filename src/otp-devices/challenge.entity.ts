@@ -1,7 +1,7 @@
 import { Column, Entity, PrimaryColumn } from 'typeorm';
 
 /** What a challenge is for. A code of one purpose never answers another. */
-export type ChallengePurpose = 'sign_in' | 'confirm' | 'step_up';
+export type ChallengePurpose = 'first_factor' | 'reset' | 'sign_in' | 'confirm' | 'step_up';
 
 /** An expiring, single-use, attempt-capped question to one device. */
 @Entity('challenges')
@@ -25,6 +25,10 @@ export class Challenge {
   /** Keyed hash of the code that was sent; null where none was. */
   @Column({ type: 'bytea', nullable: true })
   codeHash!: Buffer | null;
+
+  /** Where a provider made the code and checks it: its name for that; null until it was sent. */
+  @Column({ type: 'text', nullable: true })
+  providerId!: string | null;
 
   /** Counted before the code is looked at. */
   @Column({ type: 'integer' })

@@ -8,15 +8,16 @@ import { Config } from '../config/config.js';
 import { SecretBox } from '../crypto/secret-box.js';
 import { Notifications } from '../notifications/notifications.service.js';
 import { Problem } from '../problems/problem.js';
-import { DestinationLimit } from '../throttling/destination-limit.js';
+import { DestinationLimit, type SendPermission } from '../throttling/destination-limit.js';
 import type { MethodType } from '../two-factor/policy.js';
-import { markEmailVerified } from '../users/user.queries.js';
+import { markEmailVerified, markPhoneVerified } from '../users/user.queries.js';
 import { Users } from '../users/users.service.js';
 import type { ChallengePurpose } from './challenge.entity.js';
 import {
   consumeChallenge,
   FAILURES_BEFORE_PAUSE,
   findChallengeState,
+  giveBackAttempt,
   insertChallenge,
   lockUser,
   retargetChallenge,
@@ -26,10 +27,12 @@ import {
   type SpentAttempt,
 } from './challenge.queries.js';
 import { DEVICE_SECRET } from './device-secret.js';
-import type { DeviceState } from './methods/method.js';
+import type { DeviceNext, DeviceState, Question, Verdict } from './methods/method.js';
 import { Methods } from './methods/registry.js';
 import type { OtpDevice } from './otp-device.entity.js';
 import { confirmDevice, lockDevice, storeProof } from './otp-device.queries.js';
+import { hasUnusedCode, useCode } from './recovery-code.queries.js';
+import { Verifications } from './verifications.service.js';
 
 export interface OpenedChallenge {
   challengeId: string;
@@ -39,6 +42,14 @@ export interface OpenedChallenge {
   codeSent: boolean;
   /** Seconds until another message may be asked for. */
   resendIn: number;
+}
+
+export interface OpenOptions {
+  /** What was proved before the question. */
+  firstFactor?: readonly string[];
+  ttlSeconds?: number;
+  /** The send was already taken from the destination's limit. */
+  permitted?: boolean;
 }
 
 /** What was proved by a right answer. */
@@ -55,6 +66,9 @@ export type Refusal =
 
 export type Answer<T> = { ok: true; value: T } | { ok: false; refusal: Refusal };
 
+/** What the provider says who made a code; `exhausted` where it answers no more guesses. */
+type RemoteVerdict = Verdict | { ok: false; reason: 'expired' | 'exhausted' };
+
 /** Asks devices and checks their answers: locks, counts, stores and audits for every method and every flow. */
 @Injectable()
 export class Challenges {
@@ -64,6 +78,7 @@ export class Challenges {
     private readonly users: Users,
     private readonly destinationLimit: DestinationLimit,
     private readonly notifications: Notifications,
+    private readonly verifications: Verifications,
     private readonly audit: Audit,
     private readonly box: SecretBox,
     private readonly config: Config,
@@ -78,13 +93,12 @@ export class Challenges {
     tx: EntityManager,
     device: OtpDevice,
     purpose: ChallengePurpose,
-    firstFactor: readonly string[],
-    ttlSeconds: number = this.config.codes.ttlSeconds,
+    { firstFactor = [], ttlSeconds = this.config.codes.ttlSeconds, permitted = false }: OpenOptions = {},
   ): Promise<OpenedChallenge> {
     const method = this.methods.get(device.type);
     const challengeId = uuidv7();
-    const permission = await this.permissionToSend(tx, device);
-    const question = permission.allowed
+    const permission: SendPermission = permitted ? { allowed: true } : await this.permissionToSend(tx, device);
+    const question: Question = permission.allowed
       ? method.ask(this.stateOf(device), { challengeId, purpose })
       : { codeHash: null, message: null };
     const inserted = await insertChallenge(
@@ -103,11 +117,11 @@ export class Challenges {
     if (!inserted) {
       throw new Problem('too_many_code_tokens', { retryAfter: await secondsUntilOneExpires(tx, device.userId) });
     }
-    if (question.message) await this.notifications.enqueue(tx, question.message, { expiresAt: inserted.expiresAt });
+    await this.send(tx, device, challengeId, question, inserted);
     return {
       challengeId,
       expiresIn: ttlSeconds,
-      codeSent: question.message !== null,
+      codeSent: question.message !== null || question.verification !== undefined,
       resendIn: permission.allowed ? this.cooldownOf(device) : permission.retryAfter,
     };
   }
@@ -126,12 +140,12 @@ export class Challenges {
     if (closed) return { ok: false, refusal: closed };
     const permission = await this.permissionToSend(tx, device);
     if (!permission.allowed) throw new Problem('code_recently_sent', { retryAfter: permission.retryAfter });
-    const { purpose, expiresAt } = state;
+    const { purpose } = state;
     const question = this.methods.get(device.type).ask(this.stateOf(device), { challengeId, purpose });
     if (!(await retargetChallenge(tx, challengeId, device.id, question.codeHash))) {
       return { ok: false, refusal: { reason: 'used' } };
     }
-    if (question.message) await this.notifications.enqueue(tx, question.message, { expiresAt });
+    await this.send(tx, device, challengeId, question, state);
     return { ok: true, value: this.cooldownOf(device) };
   }
 
@@ -147,24 +161,31 @@ export class Challenges {
   ): Promise<Answer<T>> {
     const spent = await spendAttempt(this.db, challengeId, this.config.codes);
     if (!spent) return { ok: false, refusal: await this.findRefusal(challengeId) };
+    const remote = await this.askProvider(spent, code);
     return this.db.transaction(async (tx): Promise<Answer<T>> => {
       // The user before anything of his, here and everywhere: in two orders two requests could wait for each other.
       await lockUser(tx, spent.userId);
       const device = await lockDevice(tx, spent.deviceId);
       const verdict =
         device && !spent.disabled
-          ? this.methods.get(device.type).verify(this.stateOf(device), spent, code, spent.now)
+          ? (remote ?? (await this.verdictOf(tx, device, spent, code)))
           : { ok: false as const, reason: 'disabled' };
       if (!device || !verdict.ok) {
-        await this.recordFailure(tx, spent, verdict.ok ? 'removed' : verdict.reason, client);
-        return { ok: false, refusal: { reason: 'wrong' } };
+        const reason = verdict.ok ? 'removed' : verdict.reason;
+        await this.recordFailure(tx, spent, reason, client);
+        return { ok: false, refusal: { reason: reason === 'exhausted' ? 'exhausted' : 'wrong' } };
       }
       if (!(await consumeChallenge(tx, challengeId))) return { ok: false, refusal: { reason: 'used' } };
-      if (!(await storeProof(tx, device.id, verdict.lastStep))) throw new Error('A locked device lost its time step');
+      await this.store(tx, device, verdict.next, client);
       await this.afterProof(tx, device, spent.purpose);
       const { userId, deviceId, type, firstFactor } = spent;
       return { ok: true, value: await act(tx, { userId, deviceId, type, firstFactor }) };
     });
+  }
+
+  /** Where a challenge stands; null where there is none. */
+  findState(challengeId: string): Promise<ChallengeState | null> {
+    return findChallengeState(this.db, challengeId);
   }
 
   /** The device that a challenge asks; null where there is no such challenge. */
@@ -198,13 +219,71 @@ export class Challenges {
     return maxAttempts !== null && state.attempts >= maxAttempts ? { reason: 'exhausted' } : null;
   }
 
+  /**
+   * What the provider says who made the code; null where it is ours. Asked outside of the transaction, which must not
+   * wait for another company.
+   */
+  private async askProvider(spent: SpentAttempt, code: string): Promise<RemoteVerdict | null> {
+    const method = this.methods.get(spent.type);
+    if (spent.providerId === null || !method.checkRemotely) return null;
+    const verdict = await method.checkRemotely(spent.providerId, code);
+    switch (verdict) {
+      case 'approved':
+        return { ok: true, next: {} };
+      case 'unavailable':
+        // Nobody has learned anything, and another company's outage must not lock a device or use up a sign-in.
+        await giveBackAttempt(this.db, spent);
+        throw new Problem('unavailable', { retryAfter: 5 });
+      case 'exhausted':
+      case 'expired':
+      case 'wrong':
+        return { ok: false, reason: verdict };
+    }
+  }
+
+  private async verdictOf(tx: EntityManager, device: OtpDevice, spent: SpentAttempt, code: string): Promise<Verdict> {
+    const verdict = this.methods.get(device.type).verify(this.stateOf(device), spent, code, spent.now);
+    if (!verdict.ok || !verdict.next.recoveryCodeHash) return verdict;
+    const unused = await hasUnusedCode(tx, device.id, verdict.next.recoveryCodeHash);
+    return unused ? verdict : { ok: false, reason: 'wrong' };
+  }
+
+  private async store(tx: EntityManager, device: OtpDevice, next: DeviceNext, client: Client): Promise<void> {
+    // The device is locked, so nobody can have been quicker.
+    if (!(await storeProof(tx, device.id, next.lastStep ?? null)))
+      throw new Error('A locked device lost its time step');
+    if (!next.recoveryCodeHash) return;
+    const used = await useCode(tx, device.id, next.recoveryCodeHash);
+    if (!used) throw new Error('A locked sheet lost a recovery code');
+    await this.audit.record(tx, 'recovery-code.used', { userId: device.userId, client }, { left: used.left });
+    const user = await this.users.findActive(device.userId, tx);
+    if (user?.email) {
+      const message = { kind: 'recovery-code-used', to: user.email, codesLeft: used.left } as const;
+      await this.notifications.enqueue(tx, message, { locale: user.locale, userId: user.id });
+    }
+  }
+
+  private async send(
+    tx: EntityManager,
+    device: OtpDevice,
+    challengeId: string,
+    { message, verification }: Question,
+    { expiresAt, locale }: { expiresAt: Date; locale: string | null },
+  ): Promise<void> {
+    if (verification) return this.verifications.enqueue(tx, challengeId, verification.to, expiresAt);
+    if (!message) return;
+    await this.notifications.enqueue(tx, message, { expiresAt, locale, userId: device.userId });
+  }
+
   private async recordFailure(tx: EntityManager, spent: SpentAttempt, reason: string, client: Client): Promise<void> {
     const { userId, type, failures } = spent;
     await this.audit.record(tx, 'second-factor.failed', { userId, client }, { method: type, reason, failures });
     // Once in a row of failures, not at each: whoever guesses must not be able to flood the owner's mailbox either.
-    if (failures !== FAILURES_BEFORE_PAUSE) return;
+    if (failures !== FAILURES_BEFORE_PAUSE || spent.purpose === 'first_factor' || spent.purpose === 'reset') return;
     const user = await this.users.findActive(userId, tx);
-    if (user?.email) await this.notifications.enqueue(tx, { kind: 'wrong-codes', to: user.email });
+    if (user?.email) {
+      await this.notifications.enqueue(tx, { kind: 'wrong-codes', to: user.email }, { locale: user.locale, userId });
+    }
   }
 
   /** The account's own address is proved by the first code that comes back from it. */
@@ -213,7 +292,9 @@ export class Challenges {
     await this.destinationLimit.forgive(tx, device.address);
     if (device.confirmedAt !== null) return;
     if (device.type === 'email') await markEmailVerified(tx, device.userId, device.address);
-    if (purpose === 'sign_in') await confirmDevice(tx, device.id);
+    if (device.type === 'sms') await markPhoneVerified(tx, device.userId, device.address);
+    // The account's own address needs no enrollment; what a user adds is confirmed by its own route.
+    if (purpose !== 'confirm') await confirmDevice(tx, device.id);
   }
 
   private permissionToSend(tx: EntityManager, device: OtpDevice) {

@@ -9,14 +9,16 @@ import { SecretBox } from '../crypto/secret-box.js';
 import { Notifications } from '../notifications/notifications.service.js';
 import { Problem } from '../problems/problem.js';
 import type { Principal } from '../tokens/principal.js';
-import { isLastDevice } from '../two-factor/policy.js';
+import { isLastDevice, type MethodType } from '../two-factor/policy.js';
 import { TwoFactor } from '../two-factor/two-factor.service.js';
+import type { User } from '../users/user.entity.js';
 import { bumpEpoch } from '../users/user.queries.js';
 import { Users } from '../users/users.service.js';
 import { findLatestChallenge, lockUser } from './challenge.queries.js';
 import { Challenges, problemOf, type Proof } from './challenges.service.js';
 import { DEVICE_SECRET } from './device-secret.js';
 import type { Method, ShownOnce } from './methods/method.js';
+import { RecoveryCodesMethod } from './methods/recovery-codes.js';
 import { Methods } from './methods/registry.js';
 import type { OtpDevice } from './otp-device.entity.js';
 import {
@@ -29,10 +31,11 @@ import {
   renameDevice,
 } from './otp-device.queries.js';
 import type { CreateDeviceDto, UpdateDeviceDto } from './otp-devices.dto.js';
+import { deleteSheet, replaceSheet } from './recovery-code.queries.js';
 
 export interface CreatedDevice {
   device: OtpDevice;
-  shownOnce: ShownOnce | null;
+  shownOnce: ShownOnce | { codes: string[] } | null;
   resendIn: number | null;
 }
 
@@ -41,6 +44,7 @@ export class Devices {
   constructor(
     @InjectEntityManager() private readonly db: EntityManager,
     private readonly methods: Methods,
+    private readonly recoveryCodes: RecoveryCodesMethod,
     private readonly challenges: Challenges,
     private readonly twoFactor: TwoFactor,
     private readonly users: Users,
@@ -68,13 +72,15 @@ export class Devices {
   /** Creates a pending device; it counts for nothing until it is confirmed. */
   async create(principal: Principal, wanted: CreateDeviceDto, client: Client): Promise<CreatedDevice> {
     const { userId } = principal;
+    if (wanted.type === 'recovery_codes') return this.regenerateRecoveryCodes(principal, client);
     const method = await this.getAllowedMethod(principal, wanted.type);
     const user = await this.users.getActive(userId);
     const deviceId = uuidv7();
     const created = await method.create({
       deviceId,
       email: wanted.email,
-      account: user.email ?? user.username ?? user.id,
+      phoneNumber: wanted.phoneNumber,
+      account: user.email ?? user.username ?? user.phoneNumber ?? user.id,
     });
     if (!created.ok) throw new Problem('validation_failed', { errors: created.errors });
     return this.db.transaction(async (tx) => {
@@ -110,14 +116,14 @@ export class Devices {
 
   /**
    * Confirms a pending device with a code that it gave. `complete` runs in the same transaction, before everything
-   * that was open for the user becomes void.
+   * that was open for the user becomes void. With the first device come the recovery codes, which it is given to show.
    */
   async confirm<T>(
     userId: string,
     deviceId: string,
     code: string,
     client: Client,
-    complete: (tx: EntityManager, proof: Proof) => Promise<T>,
+    complete: (tx: EntityManager, proof: Proof, recoveryCodes: string[] | null) => Promise<T>,
   ): Promise<T> {
     const pending = await this.getOwn(userId, deviceId);
     if (pending.confirmedAt !== null) throw new Problem('device_already_confirmed');
@@ -129,7 +135,7 @@ export class Devices {
       if (this.methods.get(proof.type).preferredOnceConfirmed) await this.twoFactor.prefer(tx, userId, proof.type);
       await this.audit.record(tx, 'device.confirmed', { userId, client }, { deviceId, method: proof.type });
       await this.tell(tx, userId, 'device-added', pending);
-      const value = await complete(tx, proof);
+      const value = await complete(tx, proof, await this.firstRecoveryCodes(tx, userId, client));
       await bumpEpoch(tx, userId);
       return value;
     });
@@ -156,6 +162,9 @@ export class Devices {
       const facts = await this.twoFactor.factsOf(tx, userId);
       if (isLastDevice(facts, deviceId)) throw new Problem('last_device');
       await deleteDevice(tx, deviceId);
+      // A sheet stands in for another device and is nothing by itself.
+      if (!facts.devices.some(({ id, type }) => id !== deviceId && type !== 'recovery_codes'))
+        await deleteSheet(tx, userId);
       const isOnlyOfItsType = !facts.devices.some(({ id, type }) => id !== deviceId && type === device.type);
       if (isOnlyOfItsType && facts.preferred === device.type) await this.twoFactor.prefer(tx, userId, null);
       await this.audit.record(tx, 'device.removed', { userId, client }, { deviceId, method: device.type });
@@ -168,12 +177,51 @@ export class Devices {
     return lockUser(tx, userId);
   }
 
-  /** The device of the account's own address, for the fallback. */
-  ensureAddressDevice(tx: EntityManager, userId: string, address: string): Promise<OtpDevice> {
-    return ensureAddressDevice(tx, { id: uuidv7(), userId, type: 'email', address });
+  /** The device of the account's own address, for the fallback and for codes without a password. */
+  ensureAddressDevice(tx: EntityManager, user: User, type: MethodType): Promise<OtpDevice> {
+    const address = type === 'sms' ? user.phoneNumber : user.emailCanonical;
+    if (address === null) throw new Problem('two_factor_not_configured');
+    return ensureAddressDevice(tx, { id: uuidv7(), userId: user.id, type, address });
   }
 
-  private async getAllowedMethod(principal: Principal, type: CreateDeviceDto['type']): Promise<Method> {
+  /** A new sheet; the codes of the old one are worth nothing any more. Shown now and never again. */
+  private async regenerateRecoveryCodes({ kind, userId }: Principal, client: Client): Promise<CreatedDevice> {
+    if (kind !== 'access') throw new Problem('method_not_allowed');
+    return this.db.transaction(async (tx) => {
+      // First: codes under way belong to the old sheet.
+      await bumpEpoch(tx, userId);
+      const { devices } = await this.twoFactor.factsOf(tx, userId);
+      if (!devices.some(({ type }) => type !== 'recovery_codes')) throw new Problem('two_factor_not_configured');
+      const { deviceId, codes } = await this.makeSheet(tx, userId, client);
+      return { device: await this.getOwn(userId, deviceId, tx), shownOnce: { codes }, resendIn: null };
+    });
+  }
+
+  /** With the first device that a user enrolls; null where he has a sheet. */
+  private async firstRecoveryCodes(tx: EntityManager, userId: string, client: Client): Promise<string[] | null> {
+    const { devices } = await this.twoFactor.factsOf(tx, userId);
+    if (devices.some(({ type }) => type === 'recovery_codes')) return null;
+    return (await this.makeSheet(tx, userId, client)).codes;
+  }
+
+  private async makeSheet(
+    tx: EntityManager,
+    userId: string,
+    client: Client,
+  ): Promise<{ deviceId: string; codes: string[] }> {
+    const deviceId = uuidv7();
+    const made = this.recoveryCodes.generate(deviceId, this.config.twoFactor.recoveryCodeCount);
+    await replaceSheet(tx, { deviceId, userId, hashes: made.map(({ hash }) => hash) });
+    await this.audit.record(tx, 'recovery-codes.created', { userId, client }, {});
+    const user = await this.users.getActive(userId, tx);
+    if (user.email) {
+      const message = { kind: 'recovery-codes-created', to: user.email } as const;
+      await this.notifications.enqueue(tx, message, { locale: user.locale, userId });
+    }
+    return { deviceId, codes: made.map(({ code }) => code) };
+  }
+
+  private async getAllowedMethod(principal: Principal, type: MethodType): Promise<Method> {
     const { policy } = await this.twoFactor.factsOf(this.db, principal.userId);
     const allowed = principal.kind === 'enrollment' ? principal.methods : policy.trusted;
     const method = this.methods.find(type);
@@ -184,7 +232,7 @@ export class Devices {
   /** Opens the challenge that a confirmation answers. What is shown once may be scanned for as long as it is pending. */
   private async askToConfirm(tx: EntityManager, device: OtpDevice, method: Method): Promise<number | null> {
     const ttlSeconds = method.sends ? this.config.codes.ttlSeconds : this.config.twoFactor.pendingDeviceTtlSeconds;
-    const opened = await this.challenges.open(tx, device, 'confirm', [], ttlSeconds);
+    const opened = await this.challenges.open(tx, device, 'confirm', { ttlSeconds });
     if (!method.sends) return null;
     if (!opened.codeSent) throw new Problem('code_recently_sent', { retryAfter: opened.resendIn });
     return opened.resendIn;
@@ -198,7 +246,8 @@ export class Devices {
   ): Promise<void> {
     const user = await this.users.getActive(userId, tx);
     if (!user.email) return;
-    await this.notifications.enqueue(tx, { kind, to: user.email, deviceType: device.type, deviceName: device.name });
+    const message = { kind, to: user.email, deviceType: device.type, deviceName: device.name };
+    await this.notifications.enqueue(tx, message, { locale: user.locale, userId });
   }
 }
 

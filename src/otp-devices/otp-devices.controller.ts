@@ -25,6 +25,8 @@ import {
   CreateDeviceDto,
   CreatedDeviceDto,
   CreateEmailDeviceDto,
+  CreateRecoveryCodesDto,
+  CreateSmsDeviceDto,
   CreateTotpDeviceDto,
   DeviceDto,
   DeviceListDto,
@@ -37,7 +39,7 @@ import {
 } from './otp-devices.dto.js';
 
 @ApiTags('otp-devices')
-@ApiExtraModels(CreateTotpDeviceDto, CreateEmailDeviceDto)
+@ApiExtraModels(CreateTotpDeviceDto, CreateEmailDeviceDto, CreateSmsDeviceDto, CreateRecoveryCodesDto)
 @Controller('otp-devices')
 export class OtpDevicesController {
   constructor(
@@ -68,15 +70,24 @@ export class OtpDevicesController {
   })
   @ApiBody({
     schema: {
-      oneOf: [{ $ref: getSchemaPath(CreateTotpDeviceDto) }, { $ref: getSchemaPath(CreateEmailDeviceDto) }],
+      oneOf: [CreateTotpDeviceDto, CreateEmailDeviceDto, CreateSmsDeviceDto, CreateRecoveryCodesDto].map((dto) => ({
+        $ref: getSchemaPath(dto),
+      })),
       discriminator: {
         propertyName: 'type',
-        mapping: { totp: getSchemaPath(CreateTotpDeviceDto), email: getSchemaPath(CreateEmailDeviceDto) },
+        mapping: {
+          totp: getSchemaPath(CreateTotpDeviceDto),
+          email: getSchemaPath(CreateEmailDeviceDto),
+          sms: getSchemaPath(CreateSmsDeviceDto),
+          recovery_codes: getSchemaPath(CreateRecoveryCodesDto),
+        },
       },
     },
     examples: {
       totp: { summary: 'An authenticator app', value: { type: 'totp', name: 'My phone' } },
       email: { summary: 'A mailbox', value: { type: 'email', email: 'ada@example.org', name: 'Work' } },
+      sms: { summary: 'A phone', value: { type: 'sms', phoneNumber: '+4915112345678' } },
+      recovery_codes: { summary: 'A new sheet of recovery codes', value: { type: 'recovery_codes' } },
     },
   })
   @ApiCreatedResponse({
@@ -87,7 +98,7 @@ export class OtpDevicesController {
       email: { summary: 'A mailbox', value: EXAMPLE_EMAIL_DEVICE },
     },
   })
-  @Problems('method_not_allowed', 'code_recently_sent')
+  @Problems('method_not_allowed', 'two_factor_not_configured', 'code_recently_sent')
   async create(
     @Body() body: CreateDeviceDto,
     @CurrentPrincipal() principal: Principal,
@@ -151,7 +162,7 @@ export class OtpDevicesController {
   @ApiDeviceId()
   @ApiOperation({
     operationId: 'challengeOtpDevice',
-    summary: 'Send another code to a mailbox that is not confirmed yet',
+    summary: 'Send another code to a mailbox or phone that is not confirmed yet',
   })
   @ApiAcceptedResponse({ type: ResendDto, description: 'Sent.' })
   @Problems('not_found', 'device_expired', 'method_not_allowed', 'code_recently_sent')

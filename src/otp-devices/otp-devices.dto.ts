@@ -49,10 +49,33 @@ export class CreateEmailDeviceDto {
   name?: string;
 }
 
-/** What is accepted on the wire; documented as one of the two above. */
+/** A phone. */
+export class CreateSmsDeviceDto {
+  @ApiProperty({ enum: ['sms'], description: 'A phone; a code is sent to it at once.' })
+  type!: 'sms';
+
+  @ApiProperty({ maxLength: 64, example: '+4915112345678', description: 'With its country code (E.164).' })
+  phoneNumber!: string;
+
+  @ApiProperty({ required: false, maxLength: NAME_MAX_LENGTH, example: 'Work', description: 'How the user calls it.' })
+  name?: string;
+}
+
+/** A new sheet of recovery codes, instead of the present one. */
+export class CreateRecoveryCodesDto {
+  @ApiProperty({ enum: ['recovery_codes'], description: 'Needs another confirmed device.' })
+  type!: 'recovery_codes';
+}
+
+/** What is accepted on the wire; documented as one of those above. */
 export class CreateDeviceDto {
-  @IsIn(['totp', 'email'])
-  type!: 'totp' | 'email';
+  @IsIn(['totp', 'email', 'sms', 'recovery_codes'])
+  type!: 'totp' | 'email' | 'sms' | 'recovery_codes';
+
+  @ValidateIf((body: CreateDeviceDto) => body.type === 'sms' || body.phoneNumber !== undefined)
+  @IsString()
+  @MaxLength(64)
+  phoneNumber?: string;
 
   @ValidateIf((body: CreateDeviceDto) => body.type === 'email' || body.email !== undefined)
   @IsString()
@@ -152,9 +175,17 @@ export class CreatedDeviceDto extends DeviceDto {
 
   @ApiProperty({
     required: false,
+    type: [String],
+    example: ['7K3PXQ-M2ZVA9-4TDN8R-WBC6HJ'],
+    description: 'recovery_codes: the sheet. Never shown again.',
+  })
+  codes?: string[];
+
+  @ApiProperty({
+    required: false,
     type: 'integer',
     example: 60,
-    description: 'email: seconds until another code may be asked for.',
+    description: 'email, sms: seconds until another code may be asked for.',
   })
   resendIn?: number;
 }
@@ -194,6 +225,14 @@ export class DeviceListDto {
 export class ConfirmedDeviceDto {
   @ApiProperty({ type: DeviceDto, description: 'The device.' })
   device!: DeviceDto;
+
+  @ApiProperty({
+    required: false,
+    type: [String],
+    example: ['7K3PXQ-M2ZVA9-4TDN8R-WBC6HJ'],
+    description: 'With the first device: codes for the day it is lost. Never shown again.',
+  })
+  recoveryCodes?: string[];
 }
 
 export class ResendDto {
@@ -216,7 +255,7 @@ export function toDeviceDto(device: OtpDevice, preferredMethod: string | null): 
 
 export function toCreatedDeviceDto(
   device: OtpDevice,
-  shownOnce: ShownOnce | null,
+  shownOnce: ShownOnce | { codes: string[] } | null,
   resendIn: number | null,
 ): CreatedDeviceDto {
   return { ...toDeviceDto(device, null), ...shownOnce, ...(resendIn === null ? {} : { resendIn }) };

@@ -6,15 +6,18 @@ import { Challenge } from './challenge.entity.js';
 import { Challenges } from './challenges.service.js';
 import { Devices } from './devices.service.js';
 import { EmailMethod } from './methods/email.js';
+import { RecoveryCodesMethod } from './methods/recovery-codes.js';
 import { Methods } from './methods/registry.js';
+import { SmsMethod } from './methods/sms.js';
 import { TotpMethod } from './methods/totp.js';
 import { OtpDevice } from './otp-device.entity.js';
 import { OtpDevicesController } from './otp-devices.controller.js';
+import { Verifications } from './verifications.service.js';
 
 @Module({
   imports: [TypeOrmModule.forFeature([OtpDevice, Challenge]), UsersModule, TwoFactorModule],
   controllers: [OtpDevicesController],
-  providers: [Devices, Challenges, Methods, EmailMethod, TotpMethod],
+  providers: [Devices, Challenges, Verifications, Methods, EmailMethod, SmsMethod, TotpMethod, RecoveryCodesMethod],
   exports: [Devices, Challenges, Methods],
 })
 export class OtpDevicesModule {}

@@ -12,6 +12,16 @@ const entries = {
     title: 'The request is not valid',
     detail: 'Correct the fields listed in "errors" and send the request again.',
   },
+  invalid_link: {
+    status: 400,
+    title: 'The link is not valid',
+    detail: 'The link was used, has expired, or a newer one was sent. Ask for another.',
+  },
+  redirect_not_allowed: {
+    status: 400,
+    title: 'The redirect is not allowed',
+    detail: 'redirectTo must be exactly one of the addresses that the operator allows (REDIRECT_ALLOWLIST).',
+  },
   malformed_body: {
     status: 400,
     title: 'The body cannot be read',
@@ -90,6 +100,16 @@ const entries = {
     title: 'The method is not allowed',
     detail:
       'Choose a method that the policy allows and of which a confirmed device exists; GET /api/v1/users/me/two-factor lists them.',
+  },
+  invalid_signature: {
+    status: 403,
+    title: 'The signature is not valid',
+    detail: 'This address is for the reports of a configured provider, and the request does not prove to be one.',
+  },
+  trusted_browsers_off: {
+    status: 403,
+    title: 'Browsers cannot be trusted here',
+    detail: 'This service asks for the second factor every time. Repeat the request without trustBrowser.',
   },
   registration_closed: {
     status: 403,

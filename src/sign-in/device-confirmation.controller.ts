@@ -61,9 +61,10 @@ export class DeviceConfirmationController {
     @CurrentClient() client: Client,
   ): Promise<ConfirmedDeviceDto | SignInResult> {
     if (principal.kind === 'enrollment') return this.signIn.confirmEnrollment(principal, id, code, client);
-    return this.devices.confirm(principal.userId, id, code, client, async (tx) => {
+    return this.devices.confirm(principal.userId, id, code, client, async (tx, _proof, recoveryCodes) => {
       const { preferred } = await this.twoFactor.factsOf(tx, principal.userId);
-      return { device: toDeviceDto(await this.devices.getOwn(principal.userId, id, tx), preferred) };
+      const device = toDeviceDto(await this.devices.getOwn(principal.userId, id, tx), preferred);
+      return recoveryCodes === null ? { device } : { device, recoveryCodes };
     });
   }
 }

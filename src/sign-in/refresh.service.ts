@@ -3,6 +3,7 @@ import { InjectEntityManager } from '@nestjs/typeorm';
 import type { EntityManager } from 'typeorm';
 import { Audit } from '../audit/audit.service.js';
 import type { Client } from '../audit/client.js';
+import { Notifications } from '../notifications/notifications.service.js';
 import { Problem } from '../problems/problem.js';
 import { Tokens, type TokenPair } from '../tokens/tokens.service.js';
 import { Users } from '../users/users.service.js';
@@ -13,6 +14,7 @@ export class Refresh {
     @InjectEntityManager() private readonly db: EntityManager,
     private readonly tokens: Tokens,
     private readonly users: Users,
+    private readonly notifications: Notifications,
     private readonly audit: Audit,
   ) {}
 
@@ -39,7 +41,15 @@ export class Refresh {
   private async endReused({ sessionId, userId }: { sessionId: string; userId: string }, client: Client): Promise<void> {
     await this.db.transaction(async (tx) => {
       await this.audit.record(tx, 'refresh-token.reused', { userId, sessionId, client }, {});
-      await this.tokens.endSession(tx, sessionId, 'refresh_token_reused', client);
+      // Of parallel ones only the first ends it, so the user is told once.
+      if (await this.tokens.endSession(tx, sessionId, 'refresh_token_reused', client)) await this.tell(tx, userId);
     });
+  }
+
+  private async tell(tx: EntityManager, userId: string): Promise<void> {
+    const user = await this.users.findActive(userId, tx);
+    if (!user?.email) return;
+    const message = { kind: 'refresh-token-reused', to: user.email } as const;
+    await this.notifications.enqueue(tx, message, { locale: user.locale, userId });
   }
 }

@@ -3,13 +3,14 @@ import { ApiAcceptedResponse, ApiBody, ApiExtraModels, ApiOkResponse, ApiOperati
 import type { FastifyReply } from 'fastify';
 import { CurrentClient, type Client } from '../audit/client.js';
 import { Problems } from '../problems/answers.js';
+import { Problem } from '../problems/problem.js';
 import { ThrottledAs } from '../throttling/ip-throttle.guard.js';
 import { Accepts, CurrentUser, Public } from '../tokens/access.js';
 import type { AccessPrincipal } from '../tokens/principal.js';
 import { RefreshTokenDto, TokenPairDto } from '../tokens/tokens.dto.js';
 import { Refresh } from './refresh.service.js';
 import {
-  AskAgainDto,
+  AskForCodeDto,
   AskedDto,
   AuthenticatedDto,
   EnrollmentRequiredDto,
@@ -22,6 +23,7 @@ import {
   type SignInResult,
 } from './sign-in.dto.js';
 import { SignIn } from './sign-in.service.js';
+import { SentProofs } from './sent-proofs.service.js';
 import { StepUp } from './step-up.service.js';
 
 const signInAnswer = {
@@ -37,6 +39,7 @@ export class SignInController {
     private readonly signIn: SignIn,
     private readonly refresh: Refresh,
     private readonly stepUp: StepUp,
+    private readonly proofs: SentProofs,
   ) {}
 
   @Post('token')
@@ -50,8 +53,15 @@ export class SignInController {
   })
   @ApiOkResponse(signInAnswer)
   @Problems('invalid_credentials', 'two_factor_not_configured', 'too_many_failures', 'too_many_code_tokens', 'busy')
-  token(@Body() body: SignInDto, @CurrentClient() client: Client): Promise<SignInResult> {
-    return this.signIn.withPassword(body, client);
+  token(
+    @Body() { identifier, password, code, trustedBrowserToken }: SignInDto,
+    @CurrentClient() client: Client,
+  ): Promise<SignInResult> {
+    if (code === undefined) return this.signIn.withPassword(identifier, password ?? '', trustedBrowserToken, client);
+    // One of the two: with both nobody could say which one was proved.
+    if (password !== undefined)
+      throw new Problem('validation_failed', { errors: [{ field: 'code', messages: ['cannot go with a password'] }] });
+    return this.signIn.withCode(identifier, code, client);
   }
 
   @Post('token/second-factor')
@@ -73,6 +83,8 @@ export class SignInController {
     'method_not_allowed',
     'retry_too_soon',
     'too_many_failures',
+    'trusted_browsers_off',
+    'unavailable',
   )
   secondFactor(@Body() body: SecondFactorDto, @CurrentClient() client: Client): Promise<SignInResult> {
     return this.signIn.withSecondFactor(body, client);
@@ -84,8 +96,9 @@ export class SignInController {
   @ThrottledAs('sign-in')
   @ApiOperation({
     operationId: 'askForCode',
-    summary: 'Send the code again, or ask another device',
-    description: 'The earlier code is void then; attempts and expiry of the code token stay as they are.',
+    summary: 'Send a code: again, to another device, or instead of a password',
+    description:
+      'With a code token the earlier code is void then; attempts and expiry stay as they are. With an identifier the answer is the same whether or not anybody has it.',
   })
   @ApiAcceptedResponse({ type: AskedDto, description: 'Asked.' })
   @Problems(
@@ -98,8 +111,17 @@ export class SignInController {
     'retry_too_soon',
     'too_many_failures',
   )
-  otp(@Body() body: AskAgainDto): Promise<AskedDto> {
-    return this.signIn.askAgain(body);
+  async otp(
+    @Body() { codeToken, deviceId, identifier, channel }: AskForCodeDto,
+    @CurrentClient() client: Client,
+  ): Promise<AskedDto> {
+    if (codeToken !== undefined && identifier === undefined) return this.signIn.askAgain(codeToken, deviceId);
+    if (codeToken !== undefined || deviceId !== undefined) {
+      throw new Problem('validation_failed', {
+        errors: [{ field: 'identifier', messages: ['cannot go with a code token or a device'] }],
+      });
+    }
+    return { resendIn: await this.proofs.requestCode(identifier ?? '', channel, client) };
   }
 
   @Post('token/refresh')

@@ -1,5 +1,5 @@
 import { ApiProperty, getSchemaPath } from '@nestjs/swagger';
-import { IsString, IsUUID, MaxLength, MinLength, ValidateIf } from 'class-validator';
+import { IsBoolean, IsIn, IsString, IsUUID, MaxLength, MinLength, ValidateIf } from 'class-validator';
 import { EXAMPLE_ACCESS_TOKEN, TokenPairDto } from '../tokens/tokens.dto.js';
 import { DeviceSummaryDto } from '../two-factor/two-factor.dto.js';
 import { UserDto } from '../users/users.dto.js';
@@ -7,24 +7,57 @@ import { UserDto } from '../users/users.dto.js';
 const EXAMPLE_CODE_TOKEN = 'eyJhbGciOiJIUzI1NiIsInR5cCI6ImNvZGUrand0In0.eyJzdWIiOiIwMTlhIn0.c2lnbmF0dXJl';
 const EXAMPLE_DEVICE = '019aa8d2-8f02-7a51-b1c4-0d6a1e5b7c22';
 
-/** The first factor. */
+/** The first factor: a password, or a code that POST /auth/otp sent. */
 export class SignInDto {
   @ApiProperty({
     minLength: 1,
     maxLength: 254,
     example: 'ada@example.com',
-    description: 'An e-mail address or a username, told apart by shape.',
+    description: 'An e-mail address, a phone number in E.164 form, or a username, told apart by shape.',
   })
   @IsString()
   @MinLength(1)
   @MaxLength(254)
   identifier!: string;
 
-  @ApiProperty({ minLength: 1, maxLength: 1024, example: 'three uncommon words', description: 'The password.' })
+  @ApiProperty({
+    required: false,
+    minLength: 1,
+    maxLength: 1024,
+    example: 'three uncommon words',
+    description: 'The password; required unless a code is sent instead.',
+  })
+  @ValidateIf((body: SignInDto) => body.password !== undefined || body.code === undefined)
   @IsString()
   @MinLength(1)
   @MaxLength(1024)
-  password!: string;
+  password?: string;
+
+  @ApiProperty({
+    required: false,
+    minLength: 1,
+    maxLength: 64,
+    example: '0492039',
+    description: 'The one-time code, instead of the password.',
+  })
+  @ValidateIf((body: SignInDto) => body.code !== undefined)
+  @IsString()
+  @MinLength(1)
+  @MaxLength(64)
+  code?: string;
+
+  @ApiProperty({
+    required: false,
+    minLength: 1,
+    maxLength: 200,
+    example: 'q2hVb0xTbk5ZV1pKZ0RkT2x1Y2tXbG5vY2tPdXQ',
+    description: 'With a password: from an earlier sign-in with `trustBrowser`. The answer has its successor.',
+  })
+  @ValidateIf((body: SignInDto) => body.trustedBrowserToken !== undefined)
+  @IsString()
+  @MinLength(1)
+  @MaxLength(200)
+  trustedBrowserToken?: string;
 }
 
 /** The second factor. */
@@ -61,30 +94,160 @@ export class SecondFactorDto {
   @ValidateIf((body: SecondFactorDto) => body.deviceId !== undefined)
   @IsUUID()
   deviceId?: string;
+
+  @ApiProperty({
+    required: false,
+    example: false,
+    description: 'Whether this browser needs no second factor for a while (TRUSTED_BROWSER_TTL).',
+  })
+  @ValidateIf((body: SecondFactorDto) => body.trustBrowser !== undefined)
+  @IsBoolean()
+  trustBrowser?: boolean;
 }
 
-/** Asks again, or asks another device. */
-export class AskAgainDto {
+/** Asks for a code: again within a sign-in (`codeToken`), or instead of a password (`identifier`). */
+export class AskForCodeDto {
   @ApiProperty({
+    required: false,
     minLength: 1,
     maxLength: 8192,
     example: EXAMPLE_CODE_TOKEN,
     description: 'From the first factor’s answer.',
   })
+  @ValidateIf((body: AskForCodeDto) => body.codeToken !== undefined || body.identifier === undefined)
   @IsString()
   @MinLength(1)
   @MaxLength(8192)
-  codeToken!: string;
+  codeToken?: string;
 
   @ApiProperty({
     required: false,
     format: 'uuid',
     example: EXAMPLE_DEVICE,
-    description: 'The device to ask; absent: the same again.',
+    description: 'With a code token: the device to ask; absent: the same again.',
   })
-  @ValidateIf((body: AskAgainDto) => body.deviceId !== undefined)
+  @ValidateIf((body: AskForCodeDto) => body.deviceId !== undefined)
   @IsUUID()
   deviceId?: string;
+
+  @ApiProperty({
+    required: false,
+    minLength: 1,
+    maxLength: 254,
+    example: 'ada@example.com',
+    description: 'Instead of a code token: whom to send a code that stands for the password.',
+  })
+  @ValidateIf((body: AskForCodeDto) => body.identifier !== undefined)
+  @IsString()
+  @MinLength(1)
+  @MaxLength(254)
+  identifier?: string;
+
+  @ApiProperty({
+    required: false,
+    enum: ['email', 'sms'],
+    example: 'email',
+    description: 'With an identifier: how to send it; absent: as the identifier suggests.',
+  })
+  @ValidateIf((body: AskForCodeDto) => body.channel !== undefined)
+  @IsIn(['email', 'sms'])
+  channel?: 'email' | 'sms';
+}
+
+/** Whom to send a link. */
+export class AskForLinkDto {
+  @ApiProperty({ minLength: 1, maxLength: 254, example: 'ada@example.com', description: 'Whose account it is.' })
+  @IsString()
+  @MinLength(1)
+  @MaxLength(254)
+  identifier!: string;
+
+  @ApiProperty({
+    required: false,
+    maxLength: 2048,
+    example: 'https://app.example.com/signed-in',
+    description: 'Where the link leads, with `?token=`: exactly one of REDIRECT_ALLOWLIST.',
+  })
+  @ValidateIf((body: AskForLinkDto) => body.redirectTo !== undefined)
+  @IsString()
+  @MaxLength(2048)
+  redirectTo?: string;
+}
+
+/** Whom to let choose a new password. */
+export class AskForResetDto {
+  @ApiProperty({ minLength: 1, maxLength: 254, example: 'ada@example.com', description: 'Whose account it is.' })
+  @IsString()
+  @MinLength(1)
+  @MaxLength(254)
+  identifier!: string;
+}
+
+/** The token of a link. */
+export class RedeemLinkDto {
+  @ApiProperty({
+    minLength: 1,
+    maxLength: 200,
+    example: 'c29tZXRoaW5nIHRoYXQgbm9ib2R5IGNvdWxkIGd1ZXNz',
+    description: 'What stood in the link as `token`.',
+  })
+  @IsString()
+  @MinLength(1)
+  @MaxLength(200)
+  token!: string;
+}
+
+/** A new password for whoever holds the link, or the code. */
+export class ConfirmResetDto {
+  @ApiProperty({
+    required: false,
+    minLength: 1,
+    maxLength: 200,
+    example: 'c29tZXRoaW5nIHRoYXQgbm9ib2R5IGNvdWxkIGd1ZXNz',
+    description: 'From the link, which came by mail. Required unless a code came by text message.',
+  })
+  @ValidateIf((body: ConfirmResetDto) => body.token !== undefined || body.code === undefined)
+  @IsString()
+  @MinLength(1)
+  @MaxLength(200)
+  token?: string;
+
+  @ApiProperty({
+    required: false,
+    minLength: 1,
+    maxLength: 254,
+    example: '+4915112345678',
+    description: 'With a code: the identifier it was asked for with.',
+  })
+  @ValidateIf((body: ConfirmResetDto) => body.identifier !== undefined || body.code !== undefined)
+  @IsString()
+  @MinLength(1)
+  @MaxLength(254)
+  identifier?: string;
+
+  @ApiProperty({
+    required: false,
+    minLength: 1,
+    maxLength: 64,
+    example: '492039',
+    description: 'From the text message.',
+  })
+  @ValidateIf((body: ConfirmResetDto) => body.code !== undefined)
+  @IsString()
+  @MinLength(1)
+  @MaxLength(64)
+  code?: string;
+
+  @ApiProperty({ maxLength: 1024, example: 'four other uncommon words', description: 'The new password.' })
+  @IsString()
+  @MaxLength(1024)
+  newPassword!: string;
+}
+
+/** What is answered whether or not anybody has the identifier. */
+export class SentDto {
+  @ApiProperty({ type: 'integer', example: 60, description: 'Seconds until another message may be asked for.' })
+  resendIn!: number;
 }
 
 export class AskedDto {
@@ -95,8 +258,12 @@ export class AskedDto {
   })
   resendIn!: number;
 
-  @ApiProperty({ type: DeviceSummaryDto, description: 'The device that is being asked now.' })
-  device!: DeviceSummaryDto;
+  @ApiProperty({
+    required: false,
+    type: DeviceSummaryDto,
+    description: 'The device that is being asked now; absent where an identifier was given, known or not.',
+  })
+  device?: DeviceSummaryDto;
 }
 
 /** Signed in: the tokens of a new session. */
@@ -106,6 +273,21 @@ export class AuthenticatedDto extends TokenPairDto {
 
   @ApiProperty({ type: UserDto, description: 'Who signed in.' })
   user!: UserDto;
+
+  @ApiProperty({
+    required: false,
+    type: [String],
+    example: ['7K3PXQ-M2ZVA9-4TDN8R-WBC6HJ'],
+    description: 'After the first device was confirmed: codes for the day it is lost. Never shown again.',
+  })
+  recoveryCodes?: string[];
+
+  @ApiProperty({
+    required: false,
+    example: 'q2hVb0xTbk5ZV1pKZ0RkT2x1Y2tXbG5vY2tPdXQ',
+    description: 'For the next sign-in from this browser; each is good for one.',
+  })
+  trustedBrowserToken?: string;
 }
 
 /** The first factor was right; a device is being asked for the second. */
@@ -155,7 +337,7 @@ export class EnrollmentRequiredDto {
 
   @ApiProperty({
     type: [String],
-    enum: ['email', 'totp'],
+    enum: ['email', 'sms', 'totp'],
     example: ['totp'],
     description: 'Of which a device may be created.',
   })

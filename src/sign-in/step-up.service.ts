@@ -87,7 +87,7 @@ export class StepUp {
   private open(device: OtpDevice) {
     return this.db.transaction(async (tx) => {
       await this.devices.lockOwner(tx, device.userId);
-      const opened = await this.challenges.open(tx, device, 'step_up', []);
+      const opened = await this.challenges.open(tx, device, 'step_up');
       // Thrown in here, so that it is undone: a question without a code would supersede the one that was sent.
       if (this.methods.get(device.type).sends && !opened.codeSent) {
         throw new Problem('code_recently_sent', { retryAfter: opened.resendIn });

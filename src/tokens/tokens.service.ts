@@ -158,9 +158,11 @@ export class Tokens {
     await this.db.transaction((tx) => this.endSession(tx, token.sessionId, 'signed_out', client));
   }
 
-  async endSession(tx: EntityManager, sessionId: string, reason: string, client: Client): Promise<void> {
+  /** @returns whether it was open until now */
+  async endSession(tx: EntityManager, sessionId: string, reason: string, client: Client): Promise<boolean> {
     const ended = await endSession(tx, sessionId, reason);
     if (ended) await this.audit.record(tx, 'session.revoked', { userId: ended.userId, sessionId, client }, { reason });
+    return ended !== null;
   }
 
   /** Ends every session of a user, or every one but the present. */

@@ -1,4 +1,4 @@
-import { maskEmail } from '../notifications/mask.js';
+import { maskEmail, maskPhone } from '../notifications/mask.js';
 import type { MethodType } from './policy.js';
 
 const METHOD_NAMES: Record<MethodType, string> = {
@@ -10,5 +10,6 @@ const METHOD_NAMES: Record<MethodType, string> = {
 
 /** What a device is called on a sign-in page: never a whole address, whose length would tell something too. */
 export function deviceLabel({ type, address }: { type: MethodType; address: string | null }): string {
-  return address === null ? METHOD_NAMES[type] : maskEmail(address);
+  if (address === null) return METHOD_NAMES[type];
+  return type === 'sms' ? maskPhone(address) : maskEmail(address);
 }

@@ -13,17 +13,21 @@ export interface ConfirmedDevice {
 
 export interface StoredFacts {
   emailCanonical: string | null;
+  phoneNumber: string | null;
   preferredMethod: MethodType | 'none' | null;
   twoFactorRequired: boolean;
   devices: ConfirmedDevice[];
+  recoveryCodesLeft: number;
 }
 
 /** What is stored about a user's second factors, in one statement; null where there is no such active user. */
 export function findStoredFacts(db: EntityManager, userId: string): Promise<StoredFacts | null> {
   return firstRow<StoredFacts>(
     db,
-    `SELECT u.email_canonical AS "emailCanonical", u.preferred_method AS "preferredMethod",
+    `SELECT u.email_canonical AS "emailCanonical", u.phone_number AS "phoneNumber", u.preferred_method AS "preferredMethod",
             u.two_factor_required AS "twoFactorRequired",
+            (SELECT count(*) FROM recovery_codes c JOIN otp_devices s ON s.id = c.device_id
+             WHERE s.user_id = u.id AND c.used_at IS NULL)::int AS "recoveryCodesLeft",
             coalesce(json_agg(json_build_object('id', d.id, 'type', d.type, 'name', d.name, 'address', d.address,
                                                 'disabled', d.disabled_at IS NOT NULL)
                               ORDER BY d.last_used_at DESC NULLS LAST, d.id)

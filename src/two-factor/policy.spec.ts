@@ -28,16 +28,17 @@ const otherApp: DeviceFact = { id: 'other app', type: 'totp', disabled: false };
 const disabledApp: DeviceFact = { id: 'disabled app', type: 'totp', disabled: true };
 const mail: DeviceFact = { id: 'mail', type: 'email', disabled: false };
 const phone: DeviceFact = { id: 'phone', type: 'sms', disabled: false };
+const sheet: DeviceFact = { id: 'sheet', type: 'recovery_codes', disabled: false };
 
 type UserFacts = Partial<Omit<Facts, 'policy'>>;
 
+const ENROLLABLE: readonly MethodType[] = ['email', 'totp'];
+
 /** A new user with an e-mail address, unless a row says something else. */
 function user(policy: Policy, facts: UserFacts): Facts {
-  return { policy, required: false, preferred: null, devices: [], addresses: ['email'], ...facts };
+  const enrollable = ENROLLABLE;
+  return { policy, required: false, preferred: null, devices: [], addresses: ['email'], enrollable, ...facts };
 }
-
-/** What the implementation can enroll today. */
-const ENROLLABLE: readonly MethodType[] = ['email', 'totp'];
 
 const IN = { next: 'authenticated' } as const;
 const ask = ({ id }: DeviceFact) => ({ next: 'second_factor_required', ask: { deviceId: id } }) as const;
@@ -94,7 +95,7 @@ describe('e-mail code with optional TOTP: TRUSTED=email,sms,totp FALLBACK=email'
       ['sms', 'has a phone', { devices: [phone] }, IN],
       ['recovery_codes', 'nobody trusts them here', { devices: [app] }, REFUSED],
     ])('%s: %s', (proved, _who, facts, decision) => {
-      expect(decideAfterSecondFactor(user(policy, facts), proved, ENROLLABLE)).toEqual(decision);
+      expect(decideAfterSecondFactor(user(policy, facts), proved)).toEqual(decision);
     });
   });
 
@@ -183,13 +184,13 @@ describe('TOTP required: TRUSTED=totp FALLBACK=email', () => {
       ['sms', 'not trusted and not the fallback', { devices: [phone] }, REFUSED],
       ['recovery_codes', 'not trusted and not the fallback', {}, REFUSED],
     ])('%s: %s', (proved, _who, facts, decision) => {
-      expect(decideAfterSecondFactor(user(policy, facts), proved, ENROLLABLE)).toEqual(decision);
+      expect(decideAfterSecondFactor(user(policy, facts), proved)).toEqual(decision);
     });
 
     it('only methods that can be enrolled and are trusted are offered', () => {
       const trusting: Policy = { trusted: ['sms', 'totp'], fallback: 'email' };
-      expect(decideAfterSecondFactor(user(trusting, {}), 'email', ENROLLABLE)).toEqual(enroll('totp'));
-      expect(decideAfterSecondFactor(user(trusting, {}), 'email', ['email', 'sms', 'totp'])).toEqual(
+      expect(decideAfterSecondFactor(user(trusting, {}), 'email')).toEqual(enroll('totp'));
+      expect(decideAfterSecondFactor(user(trusting, { enrollable: ['email', 'sms', 'totp'] }), 'email')).toEqual(
         enroll('sms', 'totp'),
       );
     });
@@ -270,7 +271,7 @@ describe('no second factor by default: TRUSTED=none,email,totp FALLBACK=none', (
       ['email', 'has a mailbox', { devices: [mail] }, IN],
       ['sms', 'not trusted here', { devices: [phone] }, REFUSED],
     ])('%s: %s', (proved, _who, facts, decision) => {
-      expect(decideAfterSecondFactor(user(policy, facts), proved, ENROLLABLE)).toEqual(decision);
+      expect(decideAfterSecondFactor(user(policy, facts), proved)).toEqual(decision);
     });
   });
 
@@ -328,5 +329,117 @@ describe('the devices that a sign-in offers', () => {
     expect(offered(EMAIL_OR_TOTP, 'email')).toEqual(['mail', 'app', 'phone', 'disabled app']);
     expect(offered(TOTP_REQUIRED, 'email')).toEqual(['app', 'disabled app']);
     expect(offered(OPTIONAL, 'none')).toEqual(['app', 'mail', 'disabled app']);
+  });
+});
+
+const POLICIES = {
+  EMAIL_OR_TOTP,
+  TOTP_REQUIRED,
+  OPTIONAL,
+  TEXT_OR_APP: { trusted: ['sms', 'totp'], fallback: 'email' },
+} as const satisfies Record<string, Policy>;
+type PolicyName = keyof typeof POLICIES;
+
+describe('the first factor was a message: its channel proves nothing new', () => {
+  const byMail: UserFacts = { firstChannel: 'email' };
+  const byText: UserFacts = { firstChannel: 'sms', addresses: ['email', 'sms'] };
+  const everything: UserFacts = { enrollable: ['email', 'sms', 'totp'] };
+
+  it.each<[policy: PolicyName, who: string, facts: UserFacts, decision: AfterFirstFactor]>([
+    ['EMAIL_OR_TOTP', 'mail, a new user: another channel is enrolled', byMail, enroll('totp')],
+    ['EMAIL_OR_TOTP', 'mail, and phones can be enrolled', { ...byMail, ...everything }, enroll('sms', 'totp')],
+    ['EMAIL_OR_TOTP', 'mail, has a mailbox', { ...byMail, devices: [mail] }, enroll('totp')],
+    ['EMAIL_OR_TOTP', 'mail, has an app', { ...byMail, devices: [app] }, ask(app)],
+    ['EMAIL_OR_TOTP', 'mail, prefers the mailbox', { ...byMail, devices: [mail, app], preferred: 'email' }, ask(app)],
+    ['EMAIL_OR_TOTP', 'mail, has a phone', { ...byMail, devices: [mail, phone] }, ask(phone)],
+    ['EMAIL_OR_TOTP', 'mail, has a mailbox and a sheet', { ...byMail, devices: [mail, sheet] }, ask(sheet)],
+    ['EMAIL_OR_TOTP', 'mail, has a disabled app: no new one', { ...byMail, devices: [disabledApp] }, ask(disabledApp)],
+    ['EMAIL_OR_TOTP', 'mail, nothing can be enrolled', { ...byMail, enrollable: ['email'] }, NOT_CONFIGURED],
+    ['EMAIL_OR_TOTP', 'text, has an address', byText, ASK_THE_ADDRESS],
+    ['EMAIL_OR_TOTP', 'text, has a phone', { ...byText, devices: [phone] }, ASK_THE_ADDRESS],
+    ['EMAIL_OR_TOTP', 'text, has a phone and a mailbox', { ...byText, devices: [phone, mail] }, ask(mail)],
+    ['EMAIL_OR_TOTP', 'text, no mailbox', { ...byText, ...everything, addresses: ['sms'] }, enroll('email', 'totp')],
+    ['TOTP_REQUIRED', 'mail, a new user', byMail, enroll('totp')],
+    ['TOTP_REQUIRED', 'mail, has an app', { ...byMail, devices: [mail, app] }, ask(app)],
+    ['TOTP_REQUIRED', 'text, a new user', byText, ASK_THE_ADDRESS],
+    ['OPTIONAL', 'mail, a new user', byMail, IN],
+    ['OPTIONAL', 'mail, has an app and no wish', { ...byMail, devices: [app] }, IN],
+    ['OPTIONAL', 'mail, prefers the app', { ...byMail, devices: [app], preferred: 'totp' }, ask(app)],
+    ['OPTIONAL', 'mail, prefers the mailbox', { ...byMail, devices: [mail], preferred: 'email' }, IN],
+    ['OPTIONAL', 'mail, opted in with an app', { ...byMail, devices: [app], required: true }, ask(app)],
+    ['OPTIONAL', 'mail, opted in with a mailbox', { ...byMail, devices: [mail], required: true }, enroll('totp')],
+  ])('%s %s', (policy, _who, facts, decision) => {
+    expect(decideAfterFirstFactor(user(POLICIES[policy], facts))).toEqual(decision);
+  });
+
+  it.each<[policy: PolicyName, proved: MethodType, who: string, facts: UserFacts, decision: AfterSecondFactor]>([
+    ['EMAIL_OR_TOTP', 'email', 'the same channel again', byMail, REFUSED],
+    ['EMAIL_OR_TOTP', 'totp', 'an app after mail', { ...byMail, devices: [app] }, IN],
+    ['EMAIL_OR_TOTP', 'email', 'mail after text', byText, IN],
+    ['TOTP_REQUIRED', 'email', 'mail after text opens the enrollment', byText, enroll('totp')],
+    ['TOTP_REQUIRED', 'email', 'but not beside an app', { ...byText, devices: [app] }, REFUSED],
+    [
+      'TEXT_OR_APP',
+      'email',
+      'the phone of the first factor is no reason to refuse, and no second one is offered',
+      { ...byText, ...everything, devices: [phone] },
+      enroll('totp'),
+    ],
+  ])('%s %s: %s', (policy, proved, _who, facts, decision) => {
+    expect(decideAfterSecondFactor(user(POLICIES[policy], facts), proved)).toEqual(decision);
+  });
+});
+
+describe('the browser is trusted: the password is enough', () => {
+  const browserTrusted = true;
+
+  it.each<[policy: PolicyName, who: string, facts: UserFacts]>([
+    ['EMAIL_OR_TOTP', 'a new user', {}],
+    ['EMAIL_OR_TOTP', 'has an app', { devices: [app] }],
+    ['TOTP_REQUIRED', 'has an app', { devices: [app] }],
+    ['OPTIONAL', 'has opted in', { devices: [app], required: true }],
+    ['OPTIONAL', 'nobody demands one', {}],
+  ])('%s %s', (policy, _who, facts) => {
+    expect(decideAfterFirstFactor(user(POLICIES[policy], { ...facts, browserTrusted }))).toEqual(IN);
+  });
+});
+
+describe('recovery codes stand in for another device', () => {
+  it.each<FirstFactorRow>([
+    ['beside an app: the app is asked', { devices: [sheet, app] }, ask(app)],
+    [
+      'beside a disabled app: the app is asked, the sheet may be chosen',
+      { devices: [sheet, disabledApp] },
+      ask(disabledApp),
+    ],
+    ['alone they are nothing', { devices: [sheet] }, ASK_THE_ADDRESS],
+    ['alone and without an address', { devices: [sheet], addresses: [] }, NOT_CONFIGURED],
+  ])('%s', (_who, facts, decision) => {
+    expect(decideAfterFirstFactor(user(EMAIL_OR_TOTP, facts))).toEqual(decision);
+  });
+
+  it.each<[policy: PolicyName, who: string, facts: UserFacts, decision: AfterSecondFactor]>([
+    ['EMAIL_OR_TOTP', 'beside an app', { devices: [app, sheet] }, IN],
+    ['TOTP_REQUIRED', 'beside an app', { devices: [app, sheet] }, IN],
+    ['TOTP_REQUIRED', 'beside a disabled app', { devices: [disabledApp, sheet] }, IN],
+    ['TOTP_REQUIRED', 'beside a mailbox that is not trusted', { devices: [mail, sheet] }, REFUSED],
+    ['EMAIL_OR_TOTP', 'alone', { devices: [sheet] }, REFUSED],
+  ])('proved: %s %s', (policy, _who, facts, decision) => {
+    expect(decideAfterSecondFactor(user(POLICIES[policy], facts), 'recovery_codes')).toEqual(decision);
+  });
+
+  it('are offered last, and only beside a device of a trusted method', () => {
+    const offered = (policy: Policy, ...devices: DeviceFact[]) =>
+      allowedDevices({ policy, preferred: null, devices }).map(({ id }) => id);
+    expect(offered(EMAIL_OR_TOTP, sheet, mail, app)).toEqual(['app', 'mail', 'sheet']);
+    expect(offered(TOTP_REQUIRED, sheet, mail)).toEqual([]);
+  });
+
+  it('are no device to live from: the app beside them is the last one, and nobody can prefer or opt in with them', () => {
+    const facts = user(OPTIONAL, { devices: [disabledApp, sheet], addresses: [] });
+    expect(isLastDevice(user(TOTP_REQUIRED, { devices: [app, sheet] }), app.id)).toBe(true);
+    expect(isLastDevice(user(TOTP_REQUIRED, { devices: [app, sheet] }), sheet.id)).toBe(false);
+    expect(decideRequirement(facts, true)).toEqual(no('two_factor_not_configured'));
+    expect(decidePreference(facts, 'recovery_codes')).toEqual(no('method_not_allowed'));
   });
 });

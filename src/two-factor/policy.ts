@@ -25,11 +25,18 @@ export interface Facts {
   devices: readonly DeviceFact[];
   /** Methods that the account's own addresses could receive a code by. */
   addresses: readonly MethodType[];
+  /** What was proved first where that was a message: the same channel proves nothing new. */
+  firstChannel?: MethodType | null;
+  /** Whether the sign-in comes from a browser that the user told us to trust. */
+  browserTrusted?: boolean;
+  /** Methods of which a device can be created; asked only where an enrollment may follow. */
+  enrollable?: readonly MethodType[];
 }
 
 export type AfterFirstFactor =
   | { next: 'authenticated' }
   | { next: 'second_factor_required'; ask: { deviceId: string } | { address: MethodType } }
+  | { next: 'enrollment_required'; methods: readonly MethodType[] }
   | { next: 'refused'; reason: 'two_factor_not_configured' };
 
 export type AfterSecondFactor =
@@ -48,21 +55,29 @@ export function requiredBy({ policy, required }: Facts): 'policy' | 'user' | nul
  * What follows the first factor, whichever it was:
  *
  * 1. nobody demands a second factor and the user does not want one → in;
- * 2. a confirmed device of a trusted method → that one is asked;
- * 3. the fallback, where the account has an address for it → that is asked;
- * 4. nobody demands one after all → in; otherwise → refused.
+ * 2. the browser was trusted at an earlier second factor → in;
+ * 3. a confirmed device of a trusted method, on another channel than the first factor → that one is asked;
+ * 4. the fallback, on another channel, where the account has an address for it → that is asked;
+ * 5. nobody demands one after all → in;
+ * 6. the first factor was a message, so nothing is left to ask by → a device of another channel is enrolled;
+ * 7. otherwise → refused.
  */
 export function decideAfterFirstFactor(facts: Facts): AfterFirstFactor {
   const demanded = requiredBy(facts) !== null;
   if (!demanded && !isWanted(facts)) return { next: 'authenticated' };
+  if (facts.browserTrusted) return { next: 'authenticated' };
 
-  const [device] = allowedDevices(facts);
+  const device = allowedDevices(facts).find(({ type }) => type !== facts.firstChannel);
   if (device) return { next: 'second_factor_required', ask: { deviceId: device.id } };
 
   const fallback = usableFallback(facts);
   if (fallback) return { next: 'second_factor_required', ask: { address: fallback } };
 
-  return demanded ? { next: 'refused', reason: 'two_factor_not_configured' } : { next: 'authenticated' };
+  if (!demanded) return { next: 'authenticated' };
+  const methods = facts.firstChannel ? enrollableMethods(facts) : [];
+  return methods.length > 0
+    ? { next: 'enrollment_required', methods }
+    : { next: 'refused', reason: 'two_factor_not_configured' };
 }
 
 /**
@@ -70,19 +85,21 @@ export function decideAfterFirstFactor(facts: Facts): AfterFirstFactor {
  * is enrolled, opens the enrollment and nothing else. Anything else was allowed when it was asked and is not any more:
  * without that, an e-mailed code could replace an authenticator app.
  */
-export function decideAfterSecondFactor(
-  facts: Facts,
-  proved: MethodType,
-  enrollable: readonly MethodType[],
-): AfterSecondFactor {
-  if (facts.policy.trusted.includes(proved)) return { next: 'authenticated' };
-  if (proved !== facts.policy.fallback || allowedDevices(facts).length > 0) {
-    return { next: 'refused' };
+export function decideAfterSecondFactor(facts: Facts, proved: MethodType): AfterSecondFactor {
+  if (proved === facts.firstChannel) return { next: 'refused' };
+  // What could not be asked because its channel was the first factor does not stand in the way of an enrollment.
+  const allowed = allowedDevices(facts).filter(({ type }) => type !== facts.firstChannel);
+  if (facts.policy.trusted.includes(proved) || allowed.some(({ type }) => type === proved)) {
+    return { next: 'authenticated' };
   }
-  return { next: 'enrollment_required', methods: enrollable.filter((method) => facts.policy.trusted.includes(method)) };
+  if (proved !== facts.policy.fallback || allowed.length > 0) return { next: 'refused' };
+  return { next: 'enrollment_required', methods: enrollableMethods(facts) };
 }
 
-/** Confirmed devices of trusted methods, the one to ask first in front. */
+/**
+ * Confirmed devices of trusted methods, the one to ask first in front. Recovery codes stand in for a device that is
+ * lost, so they are allowed beside another device and never alone.
+ */
 export function allowedDevices<D extends DeviceFact>({
   policy,
   devices,
@@ -90,7 +107,9 @@ export function allowedDevices<D extends DeviceFact>({
 }: Pick<Facts, 'policy' | 'preferred'> & { devices: readonly D[] }): D[] {
   const rank = ({ type, disabled }: DeviceFact): number =>
     (disabled ? 100 : 0) + (type === preferred ? 0 : 1 + STRENGTH.indexOf(type));
-  return devices.filter(({ type }) => policy.trusted.includes(type)).toSorted((a, b) => rank(a) - rank(b));
+  const trusted = devices.filter(({ type }) => policy.trusted.includes(type));
+  const sheets = trusted.length > 0 ? devices.filter(({ type }) => type === 'recovery_codes') : [];
+  return [...trusted.toSorted((a, b) => rank(a) - rank(b)), ...sheets];
 }
 
 export type PreferenceVerdict =
@@ -113,22 +132,33 @@ export function decideRequirement(facts: Facts, required: boolean): PreferenceVe
       ? { allowed: false, reason: 'two_factor_required_by_policy' }
       : { allowed: true };
   }
-  const canBeAsked = allowedDevices(facts).some(({ disabled }) => !disabled) || usableFallback(facts) !== null;
+  const canBeAsked = allowedDevices(facts).some(isUsable) || usableFallback(facts) !== null;
   return canBeAsked ? { allowed: true } : { allowed: false, reason: 'two_factor_not_configured' };
 }
 
 /** Whether the removal of a device would leave a demanded second factor without any that works. */
 export function isLastDevice(facts: Facts, deviceId: string): boolean {
   if (requiredBy(facts) === null) return false;
-  const allowed = allowedDevices(facts);
-  return allowed.some(({ id }) => id === deviceId) && !allowed.some(({ id, disabled }) => id !== deviceId && !disabled);
+  const allowed = allowedDevices(facts).filter(({ type }) => type !== 'recovery_codes');
+  return (
+    allowed.some(({ id }) => id === deviceId) && !allowed.some((device) => device.id !== deviceId && isUsable(device))
+  );
+}
+
+function isUsable({ type, disabled }: DeviceFact): boolean {
+  return !disabled && type !== 'recovery_codes';
+}
+
+/** Of which a device can be created to satisfy the policy; not one on the channel that was proved already. */
+function enrollableMethods({ policy, enrollable = [], firstChannel }: Facts): MethodType[] {
+  return enrollable.filter((method) => policy.trusted.includes(method) && method !== firstChannel);
 }
 
 function isWanted({ preferred, policy }: Facts): boolean {
   return preferred === null ? policy.fallback !== 'none' : preferred !== 'none';
 }
 
-function usableFallback({ policy, addresses }: Facts): MethodType | null {
+function usableFallback({ policy, addresses, firstChannel }: Facts): MethodType | null {
   const { fallback } = policy;
-  return fallback !== 'none' && addresses.includes(fallback) ? fallback : null;
+  return fallback !== 'none' && fallback !== firstChannel && addresses.includes(fallback) ? fallback : null;
 }

@@ -52,7 +52,7 @@ function toDto(facts: UserFacts): TwoFactorDto {
     preferredMethod: facts.preferred,
     methods: facts.policy.trusted.filter((method) => method !== 'none'),
     devices: allowedDevices(facts).map((device) => toDeviceSummary(device)),
-    recoveryCodesLeft: 0,
+    recoveryCodesLeft: facts.recoveryCodesLeft,
     deadline: null,
   };
 }

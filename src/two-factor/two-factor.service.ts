@@ -20,7 +20,7 @@ import {
 /** The facts of a user, with the devices' names and addresses for those who show them. */
 export interface UserFacts extends Facts {
   devices: readonly ConfirmedDevice[];
-  emailCanonical: string | null;
+  recoveryCodesLeft: number;
 }
 
 export interface PreferenceChange {
@@ -35,9 +35,11 @@ export class TwoFactor {
   constructor(
     @InjectEntityManager() private readonly db: EntityManager,
     private readonly audit: Audit,
-    { twoFactor }: Config,
+    { twoFactor, sms }: Config,
   ) {
-    this.policy = { trusted: twoFactor.trustedMethods, fallback: twoFactor.fallbackMethod };
+    // Trusting text messages means nothing where none can be sent.
+    const trusted = twoFactor.trustedMethods.filter((method) => method !== 'sms' || sms.driver !== null);
+    this.policy = { trusted, fallback: twoFactor.fallbackMethod };
   }
 
   /** @throws Problem invalid_token, where the user was removed or deactivated a moment ago */
@@ -49,8 +51,11 @@ export class TwoFactor {
       required: stored.twoFactorRequired,
       preferred: stored.preferredMethod,
       devices: stored.devices,
-      addresses: stored.emailCanonical === null ? [] : ['email'],
-      emailCanonical: stored.emailCanonical,
+      recoveryCodesLeft: stored.recoveryCodesLeft,
+      addresses: [
+        ...(stored.emailCanonical === null ? [] : (['email'] as const)),
+        ...(stored.phoneNumber === null ? [] : (['sms'] as const)),
+      ],
     };
   }
 

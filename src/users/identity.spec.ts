@@ -90,7 +90,8 @@ describe('what a login box holds, told apart by shape', () => {
     ['Ada@Example.com', { kind: 'email', canonical: 'ada@example.com' }],
     ['Ada', { kind: 'username', canonical: 'ada' }],
     ['ada@', null],
-    ['+4312345', null],
+    ['+43 1 2345', { kind: 'phone', canonical: '+4312345' }],
+    ['+1234', null],
     ['', null],
     ['\u0000', null],
   ])('%j → %o', (typed, identifier) => {

@@ -1,8 +1,12 @@
 import { domainToASCII } from 'node:url';
 import { isEmail } from 'class-validator';
+import { parsePhone } from './phone.js';
 
 /** What a login box may hold, told apart by shape: a username has no `@` and does not begin with `+`. */
-export type Identifier = { kind: 'email'; canonical: string } | { kind: 'username'; canonical: string };
+export interface Identifier {
+  kind: 'email' | 'phone' | 'username';
+  canonical: string;
+}
 
 const MAX_EMAIL_LENGTH = 254;
 const USERNAME = /^[\p{L}\p{N}](?:[\p{L}\p{N}._-]{0,62}[\p{L}\p{N}])?$/u;
@@ -31,6 +35,10 @@ export function parseIdentifier(text: string): Identifier | null {
   if (text.includes('@')) {
     const canonical = canonicalEmail(text);
     return canonical === null ? null : { kind: 'email', canonical };
+  }
+  if (text.trimStart().startsWith('+')) {
+    const phone = parsePhone(text);
+    return phone === null ? null : { kind: 'phone', canonical: phone.e164 };
   }
   const canonical = canonicalUsername(text);
   return canonical === null ? null : { kind: 'username', canonical };

@@ -17,6 +17,18 @@ export class User {
   @Column({ type: 'timestamptz', nullable: true })
   emailVerifiedAt!: Date | null;
 
+  /** E.164; unique. */
+  @Column({ type: 'text', nullable: true })
+  phoneNumber!: string | null;
+
+  /** When a code sent to the number came back. */
+  @Column({ type: 'timestamptz', nullable: true })
+  phoneVerifiedAt!: Date | null;
+
+  /** The language of the user's messages (BCP 47). */
+  @Column({ type: 'text', nullable: true })
+  locale!: string | null;
+
   @Column({ type: 'text', nullable: true })
   username!: string | null;
 

@@ -7,9 +7,11 @@ export interface NewUser {
   emailCanonical: string | null;
   username: string | null;
   usernameCanonical: string | null;
+  phoneNumber: string | null;
+  locale: string | null;
   firstName: string;
   lastName: string;
-  passwordHash: string;
+  passwordHash: string | null;
 }
 
 /** Inserts a user; false where the address or the name is taken, also by a registration at this very moment. */
@@ -17,8 +19,8 @@ export async function insertUser(tx: EntityManager, user: NewUser): Promise<bool
   const inserted = await firstRow(
     tx,
     `INSERT INTO users (id, email, email_canonical, username, username_canonical, first_name, last_name, roles, active,
-                        password_hash, two_factor_required, created_at, updated_at)
-     VALUES ($1, $2, $3, $4, $5, $6, $7, '{}', true, $8, false, now(), now())
+                        password_hash, phone_number, locale, two_factor_required, created_at, updated_at)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, '{}', true, $8, $9, $10, false, now(), now())
      ON CONFLICT DO NOTHING RETURNING id`,
     [
       user.id,
@@ -29,6 +31,8 @@ export async function insertUser(tx: EntityManager, user: NewUser): Promise<bool
       user.firstName,
       user.lastName,
       user.passwordHash,
+      user.phoneNumber,
+      user.locale,
     ],
   );
   return inserted !== null;
@@ -66,4 +70,19 @@ export async function markEmailVerified(tx: EntityManager, userId: string, email
      WHERE id = $1 AND email_canonical = $2 AND email_verified_at IS NULL RETURNING id`,
     [userId, emailCanonical],
   );
+}
+
+/** The same for a phone number. */
+export async function markPhoneVerified(tx: EntityManager, userId: string, phoneNumber: string): Promise<void> {
+  await firstRow(
+    tx,
+    `UPDATE users SET phone_verified_at = now(), updated_at = now()
+     WHERE id = $1 AND phone_number = $2 AND phone_verified_at IS NULL RETURNING id`,
+    [userId, phoneNumber],
+  );
+}
+
+/** Stores a password whatever was there before, for somebody who has proved the address. */
+export async function setPassword(tx: EntityManager, userId: string, passwordHash: string): Promise<void> {
+  await firstRow(tx, 'UPDATE users SET password_hash = $2 WHERE id = $1 RETURNING id', [userId, passwordHash]);
 }

@@ -1,21 +1,23 @@
 import { ApiProperty } from '@nestjs/swagger';
-import { IsString, MaxLength, MinLength, ValidateIf } from 'class-validator';
+import { IsString, Matches, MaxLength, MinLength, ValidateIf } from 'class-validator';
 import type { User } from './user.entity.js';
 
 const NAME_MAX_LENGTH = 100;
 /** More than any password that is accepted, so that the rules can say "at most 128" instead of a bare refusal. */
 const PASSWORD_WIRE_LENGTH = 1024;
 
-/** A new account. At least one of `email` and `username` identifies it. */
+/** A new account. At least one of `email`, `phoneNumber` and `username` identifies it. */
 export class RegisterDto {
   @ApiProperty({
     required: false,
     format: 'idn-email',
     maxLength: 254,
     example: 'ada@example.com',
-    description: 'E-mail address; unique. Required unless a username is given.',
+    description: 'E-mail address; unique. Required unless a phone number or a username is given.',
   })
-  @ValidateIf((body: RegisterDto) => body.email !== undefined || body.username === undefined)
+  @ValidateIf(
+    (body: RegisterDto) => body.email !== undefined || (body.username === undefined && body.phoneNumber === undefined),
+  )
   @IsString()
   @MaxLength(254)
   email?: string;
@@ -32,13 +34,27 @@ export class RegisterDto {
   username?: string;
 
   @ApiProperty({
+    required: false,
+    maxLength: 64,
+    example: '+4915112345678',
+    description: 'Phone number with its country code (E.164); unique.',
+  })
+  @ValidateIf((body: RegisterDto) => body.phoneNumber !== undefined)
+  @IsString()
+  @MaxLength(64)
+  phoneNumber?: string;
+
+  @ApiProperty({
+    required: false,
     maxLength: PASSWORD_WIRE_LENGTH,
     example: 'three uncommon words',
-    description: 'At least 8 characters by default, at most 128; not a common one.',
+    description:
+      'At least 8 characters by default, at most 128; not a common one. Without it the way in is a one-time code.',
   })
+  @ValidateIf((body: RegisterDto) => body.password !== undefined)
   @IsString()
   @MaxLength(PASSWORD_WIRE_LENGTH)
-  password!: string;
+  password?: string;
 
   @ApiProperty({ required: false, maxLength: NAME_MAX_LENGTH, example: 'Ada', description: 'First name.' })
   @ValidateIf((body: RegisterDto) => body.firstName !== undefined)
@@ -66,6 +82,20 @@ export class UpdateProfileDto {
   @IsString()
   @MaxLength(NAME_MAX_LENGTH)
   lastName?: string;
+
+  @ApiProperty({
+    required: false,
+    type: String,
+    nullable: true,
+    maxLength: 35,
+    example: 'de-AT',
+    description: 'The language of messages (BCP 47); null: that of the service.',
+  })
+  @ValidateIf((body: UpdateProfileDto) => body.locale !== undefined && body.locale !== null)
+  @IsString()
+  @MaxLength(35)
+  @Matches(/^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$/, { message: 'locale must be a language tag such as de or de-AT' })
+  locale?: string | null;
 }
 
 export class ChangePasswordDto {
@@ -107,6 +137,12 @@ export class UserDto {
   @ApiProperty({ example: true, description: 'Whether a code sent to the address came back.' })
   emailVerified!: boolean;
 
+  @ApiProperty({ type: String, nullable: true, example: '+4915112345678', description: 'Phone number (E.164).' })
+  phoneNumber!: string | null;
+
+  @ApiProperty({ example: false, description: 'Whether a code sent to the number came back.' })
+  phoneVerified!: boolean;
+
   @ApiProperty({ type: String, nullable: true, example: 'ada', description: 'Username.' })
   username!: string | null;
 
@@ -115,6 +151,9 @@ export class UserDto {
 
   @ApiProperty({ example: 'Lovelace', description: 'Last name; may be empty.' })
   lastName!: string;
+
+  @ApiProperty({ type: String, nullable: true, example: 'de-AT', description: 'The language of messages (BCP 47).' })
+  locale!: string | null;
 
   @ApiProperty({ type: [String], example: [], description: 'Roles, given by administrators.' })
   roles!: string[];
@@ -131,9 +170,12 @@ export function toUserDto(user: User): UserDto {
     id: user.id,
     email: user.email,
     emailVerified: user.emailVerifiedAt !== null,
+    phoneNumber: user.phoneNumber,
+    phoneVerified: user.phoneVerifiedAt !== null,
     username: user.username,
     firstName: user.firstName,
     lastName: user.lastName,
+    locale: user.locale,
     roles: user.roles,
     createdAt: user.createdAt.toISOString(),
     updatedAt: user.updatedAt.toISOString(),

@@ -6,12 +6,14 @@ import { Audit } from '../audit/audit.service.js';
 import type { Client } from '../audit/client.js';
 import { Clock } from '../clock/clock.js';
 import { Config } from '../config/config.js';
+import { matchLocale } from '../notifications/locale.js';
 import { Notifications } from '../notifications/notifications.service.js';
-import { Problem } from '../problems/problem.js';
+import { Problem, type FieldError } from '../problems/problem.js';
 import { DestinationLimit } from '../throttling/destination-limit.js';
 import { PasswordFailures } from '../throttling/password-failures.js';
 import { Tokens } from '../tokens/tokens.service.js';
 import { canonicalEmail, canonicalUsername, type Identifier } from './identity.js';
+import { parsePhone, phoneFault } from './phone.js';
 import { passwordFaults } from './password-rules.js';
 import { Passwords } from './password.js';
 import { User } from './user.entity.js';
@@ -33,11 +35,14 @@ export class Users {
   ) {}
 
   findByIdentifier(identifier: Identifier): Promise<User | null> {
-    return this.repository.findOneBy(
-      identifier.kind === 'email'
-        ? { emailCanonical: identifier.canonical }
-        : { usernameCanonical: identifier.canonical },
-    );
+    switch (identifier.kind) {
+      case 'email':
+        return this.repository.findOneBy({ emailCanonical: identifier.canonical });
+      case 'phone':
+        return this.repository.findOneBy({ phoneNumber: identifier.canonical });
+      case 'username':
+        return this.repository.findOneBy({ usernameCanonical: identifier.canonical });
+    }
   }
 
   /** Inside a transaction pass it as `db`: a second connection could wait for the first one forever. */
@@ -64,13 +69,14 @@ export class Users {
   async register(body: RegisterDto, client: Client): Promise<User> {
     if (!this.config.accounts.signupAllowed) throw new Problem('registration_closed');
     const identity = this.readIdentity(body);
-    this.requireGoodPassword('password', body.password, [identity.emailCanonical, identity.usernameCanonical]);
-    const passwordHash = await this.passwords.hash(body.password);
+    if (body.password !== undefined) this.requireGoodPassword('password', body.password, identity);
+    const passwordHash = body.password === undefined ? null : await this.passwords.hash(body.password);
     const user: NewUser = {
       id: uuidv7(),
       ...identity,
       firstName: body.firstName?.trim() ?? '',
       lastName: body.lastName?.trim() ?? '',
+      locale: client.locale === null ? null : matchLocale(client.locale),
       passwordHash,
     };
     const inserted = await this.repository.manager.transaction(async (tx) => {
@@ -86,13 +92,41 @@ export class Users {
     return this.asIfInserted(user);
   }
 
+  /**
+   * The account of an address that somebody asked a code for, where the operator wants that; null otherwise. It has no
+   * password, and its address counts for nothing until the code comes back.
+   */
+  async createOnFirstCode(tx: EntityManager, { kind, canonical }: Identifier, locale: string | null) {
+    const { otpAutoCreateAccount, signupAllowed } = this.config.accounts;
+    if (!otpAutoCreateAccount || !signupAllowed || kind === 'username') return null;
+    const email = kind === 'email' ? canonical : null;
+    const user: NewUser = {
+      id: uuidv7(),
+      email,
+      emailCanonical: email,
+      username: null,
+      usernameCanonical: null,
+      phoneNumber: kind === 'phone' ? canonical : null,
+      locale: locale === null ? null : matchLocale(locale),
+      firstName: '',
+      lastName: '',
+      passwordHash: null,
+    };
+    // Somebody else may have been quicker; the next request finds his account.
+    if (!(await insertUser(tx, user))) return null;
+    await this.audit.record(tx, 'user.created', { userId: user.id }, {});
+    return this.lockActive(tx, user.id);
+  }
+
   async updateProfile(id: string, changes: UpdateProfileDto, client: Client): Promise<User> {
-    const fields = (['firstName', 'lastName'] as const).filter((field) => changes[field] !== undefined);
+    const fields = (['firstName', 'lastName', 'locale'] as const).filter((field) => changes[field] !== undefined);
     if (fields.length === 0) return this.getActive(id);
     return this.repository.manager.transaction(async (tx) => {
       const user = await tx.findOne(User, { where: { id, active: true }, lock: { mode: 'pessimistic_write' } });
       if (!user) throw new Problem('invalid_token');
-      for (const field of fields) user[field] = changes[field]?.trim() ?? '';
+      if (changes.firstName !== undefined) user.firstName = changes.firstName.trim();
+      if (changes.lastName !== undefined) user.lastName = changes.lastName.trim();
+      if (changes.locale !== undefined) user.locale = changes.locale;
       user.updatedAt = this.clock.now();
       await tx.save(user);
       await this.audit.record(tx, 'user.updated', { userId: id, client }, { fields });
@@ -107,14 +141,31 @@ export class Users {
   async changePassword(id: string, sessionId: string, body: ChangePasswordDto, client: Client): Promise<void> {
     const user = await this.getActive(id);
     await this.requireCurrentPassword(user, body.currentPassword, client);
-    this.requireGoodPassword('newPassword', body.newPassword, [user.emailCanonical, user.usernameCanonical]);
+    this.requireGoodPassword('newPassword', body.newPassword, user);
     const newHash = await this.passwords.hash(body.newPassword);
     await this.repository.manager.transaction(async (tx) => {
       if (!(await replacePassword(tx, id, user.passwordHash ?? '', newHash))) throw new Problem('invalid_credentials');
       await this.tokens.endSessionsOf(tx, id, 'password_changed', sessionId);
       await this.audit.record(tx, 'user.password-changed', { userId: id, sessionId, client }, {});
-      if (user.email) await this.notifications.enqueue(tx, { kind: 'password-changed', to: user.email });
+      if (user.email) {
+        await this.notifications.enqueue(
+          tx,
+          { kind: 'password-changed', to: user.email },
+          { locale: user.locale, userId: id },
+        );
+      }
     });
+  }
+
+  /** @throws Problem validation_failed, with what is wrong with it */
+  requireGoodPassword(
+    field: string,
+    password: string,
+    user: Pick<User, 'emailCanonical' | 'usernameCanonical' | 'phoneNumber'> | null,
+  ): void {
+    const own = [user?.emailCanonical, user?.usernameCanonical, user?.phoneNumber];
+    const messages = passwordFaults(password, this.config.accounts.passwordMinLength, own);
+    if (messages.length > 0) throw new Problem('validation_failed', { errors: [{ field, messages }] });
   }
 
   /** Counted like a sign-in: a stolen access token must not be a way to guess the password. */
@@ -127,21 +178,18 @@ export class Users {
     throw new Problem('invalid_credentials', { detail: 'The current password is wrong.' });
   }
 
-  private requireGoodPassword(field: string, password: string, own: (string | null)[]): void {
-    const messages = passwordFaults(password, this.config.accounts.passwordMinLength, own);
-    if (messages.length > 0) throw new Problem('validation_failed', { errors: [{ field, messages }] });
-  }
-
-  private readIdentity({ email, username }: RegisterDto) {
+  private readIdentity({ email, username, phoneNumber }: RegisterDto) {
     const emailCanonical = email === undefined ? null : canonicalEmail(email);
     const usernameCanonical = username === undefined ? null : canonicalUsername(username);
+    const phone = phoneNumber === undefined ? null : parsePhone(phoneNumber);
+    const refused = phone && phoneFault(phone, this.config.sms.countries);
+    const fault = (field: string, text: string | undefined, read: unknown, message: string): FieldError[] =>
+      text !== undefined && read === null ? [{ field, messages: [message] }] : [];
     const errors = [
-      ...(email !== undefined && emailCanonical === null
-        ? [{ field: 'email', messages: ['must be an e-mail address'] }]
-        : []),
-      ...(username !== undefined && usernameCanonical === null
-        ? [{ field: 'username', messages: ['must be 1 to 64 letters, digits, dots, dashes or underscores'] }]
-        : []),
+      ...fault('email', email, emailCanonical, 'must be an e-mail address'),
+      ...fault('username', username, usernameCanonical, 'must be 1 to 64 letters, digits, dots, dashes or underscores'),
+      ...fault('phoneNumber', phoneNumber, phone, 'must be a phone number with its country code, such as +4930123456'),
+      ...(refused ? [{ field: 'phoneNumber', messages: [refused] }] : []),
     ];
     if (errors.length > 0) throw new Problem('validation_failed', { errors });
     return {
@@ -149,18 +197,22 @@ export class Users {
       emailCanonical,
       username: username?.normalize('NFKC').trim() ?? null,
       usernameCanonical,
+      phoneNumber: phone?.e164 ?? null,
     };
   }
 
   private async tellOwner(tx: EntityManager, wanted: NewUser, client: Client): Promise<void> {
     const owner = await tx.findOneBy(User, [
       ...(wanted.emailCanonical ? [{ emailCanonical: wanted.emailCanonical }] : []),
+      ...(wanted.phoneNumber ? [{ phoneNumber: wanted.phoneNumber, email: Not(IsNull()) }] : []),
       ...(wanted.usernameCanonical ? [{ usernameCanonical: wanted.usernameCanonical, email: Not(IsNull()) }] : []),
     ]);
     await this.audit.record(tx, 'user.registration-collided', { userId: owner?.id ?? null, client }, {});
     if (!owner?.email || !owner.emailCanonical) return;
     const permission = await this.destinationLimit.take(tx, owner.emailCanonical);
-    if (permission.allowed) await this.notifications.enqueue(tx, { kind: 'account-exists', to: owner.email });
+    if (!permission.allowed) return;
+    const { id: userId, locale } = owner;
+    await this.notifications.enqueue(tx, { kind: 'account-exists', to: owner.email }, { locale, userId });
   }
 
   private asIfInserted(wanted: NewUser): User {
@@ -168,6 +220,7 @@ export class Users {
     return this.repository.create({
       ...wanted,
       emailVerifiedAt: null,
+      phoneVerifiedAt: null,
       roles: [],
       active: true,
       preferredMethod: null,

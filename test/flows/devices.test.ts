@@ -64,7 +64,7 @@ describe('OTP devices', () => {
   }
 
   describe('of a user', () => {
-    it('are listed: the mailbox that the first sign-in confirmed, and the app', async () => {
+    it('are listed: the mailbox that the first sign-in confirmed, the app, and the recovery codes that came with it', async () => {
       const person = await personWithTotp(app);
       expect(await list(person.session)).toEqual([
         {
@@ -86,6 +86,16 @@ describe('OTP devices', () => {
           preferred: true,
           createdAt: expect.any(String) as string,
           lastUsedAt: expect.any(String) as string,
+        },
+        {
+          id: expect.any(String) as string,
+          type: 'recovery_codes',
+          name: '',
+          label: 'Recovery codes',
+          confirmed: true,
+          preferred: false,
+          createdAt: expect.any(String) as string,
+          lastUsedAt: null,
         },
       ]);
     });
@@ -137,8 +147,8 @@ describe('OTP devices', () => {
       expect(body).toMatchObject({ id: mailbox, preferred: true });
       const asked = await firstFactor(app, person.email);
       expect(asked.body.device).toMatchObject({ id: mailbox, type: 'email' });
-      expect(asked.body.devices.map(({ type }) => type)).toEqual(['email', 'totp']);
-      expect((await list(person.session)).map(({ preferred }) => preferred)).toEqual([true, false]);
+      expect(asked.body.devices.map(({ type }) => type)).toEqual(['email', 'totp', 'recovery_codes']);
+      expect((await list(person.session)).map(({ preferred }) => preferred)).toEqual([true, false, false]);
     });
 
     it('M02: take no property of a device that is not for its user to set', async () => {
@@ -157,12 +167,12 @@ describe('OTP devices', () => {
   });
 
   describe('the removal', () => {
-    it('of an app leaves the mailbox, and the user is told', async () => {
+    it('of an app leaves the mailbox and the recovery codes, and the user is told', async () => {
       const person = await personWithTotp(app);
       const token = person.session.accessToken;
       expect((await app.http.delete(`/otp-devices/${person.deviceId}`, { token })).status).toBe(204);
       expect((await app.http.get(`/otp-devices/${person.deviceId}`, { token })).status).toBe(404);
-      expect((await list(person.session)).map(({ type }) => type)).toEqual(['email']);
+      expect((await list(person.session)).map(({ type }) => type)).toEqual(['email', 'recovery_codes']);
       await app.mailbox.next(person.email, /was removed/);
       expect((await firstFactor(app, person.email)).body.device.type).toBe('email');
     });
@@ -173,18 +183,19 @@ describe('OTP devices', () => {
       await app.http.delete(`/otp-devices/${person.deviceId}`, { token });
       const last = await app.http.delete(`/otp-devices/${await mailDeviceOf(person.session)}`, { token });
       expect([last.status, last.body['code']]).toEqual([409, 'last_device']);
-      expect(await list(person.session)).toHaveLength(1);
+      expect((await list(person.session)).map(({ type }) => type)).toEqual(['email', 'recovery_codes']);
     });
 
     it('R22: of both at once leaves one', async () => {
       const person = await personWithTotp(app);
-      const ids = (await list(person.session)).map(({ id }) => id);
+      const others = async () => (await list(person.session)).filter(({ type }) => type !== 'recovery_codes');
+      const ids = (await others()).map(({ id }) => id);
       const url = (path: string) => `/otp-devices/${path}`;
       const answers = await Promise.all(
         ids.map((id) => app.http.delete(url(id), { token: person.session.accessToken })),
       );
       expect(answers.map(({ status }) => status).toSorted()).toEqual([204, 409]);
-      expect(await list(person.session)).toHaveLength(1);
+      expect(await others()).toHaveLength(1);
     });
 
     it('T16: makes open sign-ins void', async () => {
@@ -271,7 +282,7 @@ describe('OTP devices', () => {
       expect([wrong.status, wrong.body.code]).toEqual([401, 'invalid_code']);
 
       const asked = await firstFactor(app, person.email);
-      expect(asked.body.devices.map(({ type }) => type)).toEqual(['totp', 'email']);
+      expect(asked.body.devices.map(({ type }) => type)).toEqual(['totp', 'email', 'recovery_codes']);
       expect((await secondFactor(app, asked.body.codeToken, totpCode(person.secret, app.clock))).status).toBe(200);
     });
 
@@ -290,7 +301,7 @@ describe('OTP devices', () => {
       await app.clock.advance(901);
       const later = await firstFactor(app, person.email);
       const { body: session } = await secondFactor(app, later.body.codeToken, totpCode(person.secret, app.clock));
-      expect((await list(session)).map(({ type }) => type)).toEqual(['email', 'totp']);
+      expect((await list(session)).map(({ type }) => type)).toEqual(['email', 'totp', 'recovery_codes']);
       const late = await confirm<Refusal>(session, pending.id, '123456');
       expect([late.status, late.body.code]).toEqual([410, 'device_expired']);
     });
@@ -329,7 +340,11 @@ describe('OTP devices', () => {
       await app.mailbox.next(person.email, /second factor was added/);
 
       const asked = await firstFactor(app, person.email);
-      expect(asked.body.devices.map(({ label }) => label).toSorted()).toEqual(['o•••@example.org', 'p•••@example.com']);
+      expect(asked.body.devices.map(({ label }) => label).toSorted()).toEqual([
+        'Recovery codes',
+        'o•••@example.org',
+        'p•••@example.com',
+      ]);
       // The one used last is asked first.
       expect(asked.body.device.id).toBe(created.body.id);
       const signedIn = await secondFactor(app, asked.body.codeToken, await app.mailbox.code(other));

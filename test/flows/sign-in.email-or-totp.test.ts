@@ -48,7 +48,7 @@ describe('e-mail code with optional TOTP', () => {
 
     const asked = await firstFactor(app, person.email);
     expect(asked.body).toMatchObject({ codeSent: false, resendIn: 0, device: { id: deviceId, type: 'totp' } });
-    expect(asked.body.devices.map(({ type }) => type)).toEqual(['totp', 'email']);
+    expect(asked.body.devices.map(({ type }) => type)).toEqual(['totp', 'email', 'recovery_codes']);
 
     const signedIn = await secondFactor(app, asked.body.codeToken, totpCode(secret, app.clock));
     expect(signedIn.status).toBe(200);

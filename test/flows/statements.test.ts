@@ -45,6 +45,9 @@ async function statementsOf<T>(send: () => Promise<T>): Promise<{ answer: T; sta
 /** Known or not, right or wrong: the same three. */
 const REFUSED_PASSWORD = ['INSERT failure_counters', 'SELECT users', 'INSERT audit_events'];
 
+/** Devices, addresses, recovery codes that are left: all that a decision looks at. */
+const FACTS = 'SELECT recovery_codes, otp_devices, users, otp_devices';
+
 /** What every right password costs before it is clear what follows. */
 const RIGHT_PASSWORD = [
   'INSERT failure_counters',
@@ -52,18 +55,12 @@ const RIGHT_PASSWORD = [
   'DELETE failure_counters',
   'START',
   'LOCK users',
-  'SELECT users, otp_devices',
+  FACTS,
 ];
 
 const CHARGED_ATTEMPT = ['UPDATE challenges, UPDATE otp_devices', 'START', 'LOCK users', 'LOCK otp_devices'];
 
-const NEW_SESSION = [
-  'SELECT users',
-  'SELECT users, otp_devices',
-  'UPDATE sessions, INSERT sessions',
-  'INSERT audit_events',
-  'COMMIT',
-];
+const NEW_SESSION = ['SELECT users', FACTS, 'UPDATE sessions, INSERT sessions', 'INSERT audit_events', 'COMMIT'];
 
 beforeAll(() => {
   prototype.query = follow;

@@ -82,7 +82,7 @@ describe('where only an authenticator app is trusted', () => {
   it('everybody is asked for the app, and the mailbox cannot be asked instead', async () => {
     const { body: asked } = await firstFactor(app, email);
     expect(asked.device.type).toBe('totp');
-    expect(asked.devices.map(({ type }) => type)).toEqual(['totp']);
+    expect(asked.devices.map(({ type }) => type)).toEqual(['totp', 'recovery_codes']);
     const mails = app.mailbox.all(email).length;
     for (const path of ['/auth/otp', '/auth/token/second-factor']) {
       const code = path === '/auth/otp' ? {} : { code: '1234567' };

@@ -12,7 +12,7 @@ describe('a refresh token', () => {
 
   beforeAll(async () => {
     app = await startApp({ DATABASE_POOL_SIZE: '10' });
-    for (let index = 0; index < 4; index += 1) {
+    for (let index = 0; index < 5; index += 1) {
       const person = await register(app);
       people.push({ ...person, session: await signInByMail(app, person) });
     }
@@ -75,5 +75,22 @@ describe('a refresh token', () => {
     expect((await rotate(newest.refreshToken)).status).toBe(401);
     expect(await isActive(newest.accessToken)).toBe(false);
     expect(await sessionsOf(app, id)).toBe(0);
+  });
+
+  it('that comes back is told to the user, once, however often it comes', async () => {
+    const { id, email, session } = people[4] as Person & { session: SignedIn };
+    await rotate(session.refreshToken);
+    await app.clock.advance(11);
+    const shot: Shot = { path: '/auth/token/refresh', body: { refreshToken: session.refreshToken } };
+
+    const hits = await fireAtOnce(origins, [shot, shot, shot, shot]);
+
+    expect(countOf(hits, 401)).toBe(4);
+    const enqueued = await app.sql(`SELECT 1 FROM audit_events WHERE user_id = $1 AND type = 'session.revoked'`, [id]);
+    expect(enqueued).toHaveLength(1);
+    const mails = () => [app, replica].flatMap(({ mailbox }) => mailbox.all(email));
+    const notices = () => mails().filter(({ subject }) => subject === 'One of your sessions was ended');
+    await expect.poll(notices).toHaveLength(1);
+    expect(notices()[0]?.text).not.toContain(session.refreshToken);
   });
 });

@@ -25,7 +25,14 @@ const ROUTES: Readonly<Record<string, Row>> = {
   'POST /api/v1/auth/token/verify': ['everybody', 400],
   'POST /api/v1/auth/token/revoke': ['everybody', 400],
   'POST /api/v1/auth/otp': ['everybody', 400],
+  'POST /api/v1/auth/magic-link': ['everybody', 400],
+  'POST /api/v1/auth/magic-link/redeem': ['everybody', 400],
+  'POST /api/v1/auth/password-reset': ['everybody', 400],
+  'POST /api/v1/auth/password-reset/confirm': ['everybody', 400],
   'POST /api/v1/auth/step-up': ['access', 202],
+  'GET /api/v1/users/me/trusted-browsers': ['access', 200],
+  'DELETE /api/v1/users/me/trusted-browsers': ['access', 204],
+  'DELETE /api/v1/users/me/trusted-browsers/:id': ['access', 404],
   'GET /api/v1/otp-devices': ['access', 200],
   'POST /api/v1/otp-devices': ['access or enrollment', 400],
   'GET /api/v1/otp-devices/:id': ['access', 404],
@@ -33,6 +40,12 @@ const ROUTES: Readonly<Record<string, Row>> = {
   'DELETE /api/v1/otp-devices/:id': ['access', 404],
   'POST /api/v1/otp-devices/:id/challenge': ['access or enrollment', 404],
   'POST /api/v1/otp-devices/:id/confirm': ['access or enrollment', 400],
+  // opened by a signature instead of a token
+  'POST /api/v1/webhooks/twilio/status': ['everybody', 403],
+  // Pages that post the token of a link; opening one does nothing.
+  'GET /magic-link': ['everybody', 200],
+  'GET /reset-password': ['everybody', 200],
+  'GET /link-pages.js': ['everybody', 200],
   'GET /.well-known/jwks.json': ['everybody', 200],
   'GET /health/live': ['everybody', 200],
   'GET /health/ready': ['everybody', 200],
@@ -156,9 +169,12 @@ describe('one token of every kind, in every field that takes a token', () => {
         .map((rule) => `${target.name}.${rule.propertyName}`),
     );
     expect([...new Set(fields)].sort()).toEqual([
-      'AskAgainDto.codeToken',
+      'AskForCodeDto.codeToken',
+      'ConfirmResetDto.token',
+      'RedeemLinkDto.token',
       'RefreshTokenDto.refreshToken',
       'SecondFactorDto.codeToken',
+      'SignInDto.trustedBrowserToken',
       'VerifyTokenDto.token',
     ]);
   });
@@ -183,6 +199,15 @@ describe('one token of every kind, in every field that takes a token', () => {
       refresh: '401 invalid_token',
       garbage: '401 invalid_token',
     });
+  });
+
+  it.each<[path: string, extra: object]>([
+    ['/auth/magic-link/redeem', {}],
+    ['/auth/password-reset/confirm', { newPassword: 'four other words here' }],
+  ])('%s takes none of them', async (path, extra) => {
+    const answer = (token: string) => sendBody(path, { token: token.slice(0, 200), ...extra });
+    const answers = await answerOfEach(answer);
+    expect(answers).toEqual(Object.fromEntries(Object.keys(answers).map((kind) => [kind, '400 invalid_link'])));
   });
 
   it('calls nothing but an access token active', async () => {
@@ -525,7 +550,11 @@ function describeAnswer({ statusCode, headers, body }: { statusCode: number; hea
   return isProblem ? `${statusCode} ${(JSON.parse(body) as { code: string }).code}` : String(statusCode);
 }
 
-const PROBLEM_OF_EMPTY: Readonly<Record<number, string>> = { 400: '400 validation_failed', 404: '404 not_found' };
+const PROBLEM_OF_EMPTY: Readonly<Record<number, string>> = {
+  400: '400 validation_failed',
+  403: '403 invalid_signature',
+  404: '404 not_found',
+};
 function letIn(status: number): string {
   return PROBLEM_OF_EMPTY[status] ?? String(status);
 }

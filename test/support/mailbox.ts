@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Outbox, OutboxMail } from '../../src/notifications/outbox.js';
+import type { Outbox, OutboxMessage } from '../../src/notifications/outbox.js';
 
 const PATIENCE_MS = 8_000;
 
@@ -10,7 +10,7 @@ export class Mailbox {
   constructor(private readonly outbox: Outbox) {}
 
   /** The next unread mail to this address, oldest first; fails where none arrives in time. */
-  async next(address: string, subject: RegExp = /./): Promise<OutboxMail> {
+  async next(address: string, subject: RegExp = /./): Promise<OutboxMessage> {
     const until = Date.now() + PATIENCE_MS;
     while (Date.now() < until) {
       const mail = this.all(address).find(({ id, subject: line }) => !this.read.has(id) && subject.test(line));
@@ -31,8 +31,16 @@ export class Mailbox {
     return code;
   }
 
+  /** The code of the next unread text message. */
+  async smsCode(number: string): Promise<string> {
+    const { text } = await this.next(number, /^$/);
+    const code = /^\w+(?= )/.exec(text)?.[0];
+    if (!code) throw new Error(`No code in the text "${text}"`);
+    return code;
+  }
+
   /** Everything that has arrived, oldest first. */
-  all(address: string): OutboxMail[] {
+  all(address: string): OutboxMessage[] {
     return this.outbox
       .list()
       .filter(({ to }) => to === address)

@@ -1,18 +1,20 @@
 import { Injectable } from '@nestjs/common';
 import { Config } from '../../config/config.js';
-import { codeHash, randomCode, sameBytes } from '../../crypto/codes.js';
 import { Keys } from '../../crypto/keys.js';
+import type { CodeMessage } from '../../notifications/messages.js';
 import { canonicalEmail } from '../../users/identity.js';
-import {
-  normalizeCode,
-  type Asked,
-  type Created,
-  type DeviceState,
-  type Method,
-  type NewDevice,
-  type Question,
-  type Verdict,
-} from './method.js';
+import type { ChallengePurpose } from '../challenge.entity.js';
+import type { Asked, Created, DeviceState, Method, NewDevice, Question, Verdict } from './method.js';
+import { compareCode, makeCode } from './sent-code.js';
+
+const KINDS = {
+  first_factor: 'first-factor-code',
+  // A mailbox gets a link instead.
+  reset: 'first-factor-code',
+  sign_in: 'sign-in-code',
+  step_up: 'sign-in-code',
+  confirm: 'device-code',
+} as const satisfies Record<ChallengePurpose, CodeMessage['kind']>;
 
 /** A code sent by mail: bound to its challenge, replaced by the next one that is sent for it. */
 @Injectable()
@@ -30,29 +32,25 @@ export class EmailMethod implements Method {
     this.hashKey = keys.for('codes');
   }
 
-  create({ email }: NewDevice): Promise<Created> {
+  create({ email, phoneNumber }: NewDevice): Promise<Created> {
     const address = email === undefined ? null : canonicalEmail(email);
-    if (address !== null) return Promise.resolve({ ok: true, address, secret: null, shownOnce: null });
-    return Promise.resolve({ ok: false, errors: [{ field: 'email', messages: ['must be an e-mail address'] }] });
+    if (address !== null && phoneNumber === undefined) {
+      return Promise.resolve({ ok: true, address, secret: null, shownOnce: null });
+    }
+    const field = address === null ? 'email' : 'phoneNumber';
+    const message = address === null ? 'must be an e-mail address' : 'does not belong to a mailbox';
+    return Promise.resolve({ ok: false, errors: [{ field, messages: [message] }] });
   }
 
-  ask(device: DeviceState, { challengeId, purpose }: Omit<Asked, 'codeHash'>): Question {
+  ask(device: DeviceState, challenge: Omit<Asked, 'codeHash'>): Question {
     const { emailLength, characters, ttlSeconds } = this.config.codes;
-    const code = randomCode(emailLength, characters);
-    return {
-      codeHash: codeHash(this.hashKey, purpose, challengeId, code),
-      message: {
-        kind: purpose === 'confirm' ? 'device-code' : 'sign-in-code',
-        to: device.address ?? '',
-        code,
-        minutes: Math.ceil(ttlSeconds / 60),
-      },
-    };
+    const { code, codeHash } = makeCode(this.hashKey, challenge, emailLength, characters);
+    const minutes = Math.ceil(ttlSeconds / 60);
+    const message: CodeMessage = { kind: KINDS[challenge.purpose], to: device.address ?? '', code, minutes };
+    return { codeHash, message };
   }
 
   verify(_device: DeviceState, asked: Asked, typed: string): Verdict {
-    if (asked.codeHash === null) return { ok: false, reason: 'wrong' };
-    const hash = codeHash(this.hashKey, asked.purpose, asked.challengeId, normalizeCode(typed));
-    return sameBytes(hash, asked.codeHash) ? { ok: true, lastStep: null } : { ok: false, reason: 'wrong' };
+    return compareCode(this.hashKey, asked, typed);
   }
 }

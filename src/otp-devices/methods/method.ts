@@ -1,4 +1,5 @@
-import type { Message } from '../../notifications/messages.js';
+import type { Message, TextMessage } from '../../notifications/messages.js';
+import type { CodeVerdict } from '../../notifications/verify-provider.js';
 import type { FieldError } from '../../problems/problem.js';
 import type { MethodType } from '../../two-factor/policy.js';
 import type { ChallengePurpose } from '../challenge.entity.js';
@@ -15,6 +16,7 @@ export interface DeviceState {
 export interface NewDevice {
   deviceId: string;
   email?: string | undefined;
+  phoneNumber?: string | undefined;
   /** The name that an authenticator app shows beside the issuer. */
   account: string;
 }
@@ -33,7 +35,9 @@ export type Created =
 /** What a challenge keeps, and what goes out to the user. */
 export interface Question {
   codeHash: Buffer | null;
-  message: Message | null;
+  message: Message | TextMessage | null;
+  /** A provider makes and sends the code itself. */
+  verification?: { to: string };
 }
 
 export interface Asked {
@@ -42,7 +46,15 @@ export interface Asked {
   codeHash: Buffer | null;
 }
 
-export type Verdict = { ok: true; lastStep: number | null } | { ok: false; reason: 'wrong' | 'replayed' };
+/** What a right answer changes on the device. */
+export interface DeviceNext {
+  /** The time step that was used; it only ever moves forward. */
+  lastStep?: number;
+  /** The recovery code that was used, if the sheet still has it. */
+  recoveryCodeHash?: Buffer;
+}
+
+export type Verdict = { ok: true; next: DeviceNext } | { ok: false; reason: 'wrong' | 'replayed' };
 
 /**
  * One way to prove a second factor. A method computes and never writes: it returns a verdict and the device's next
@@ -60,6 +72,8 @@ export interface Method {
   ask(device: DeviceState, challenge: Omit<Asked, 'codeHash'>): Question;
   /** `now` is the database's time, so that replicas with other clocks accept the same codes. */
   verify(device: DeviceState, asked: Asked, code: string, now: Date): Verdict;
+  /** Where a provider made the code: what it says of what was typed. Called outside of any transaction. */
+  checkRemotely?(providerId: string, code: string): Promise<CodeVerdict>;
 }
 
 /** What people type around a code: spaces, dashes, digits of other scripts' keyboards. */

@@ -1,7 +1,10 @@
 import { Injectable } from '@nestjs/common';
 import type { MethodType } from '../../two-factor/policy.js';
+import { Config } from '../../config/config.js';
 import { EmailMethod } from './email.js';
 import type { Method } from './method.js';
+import { RecoveryCodesMethod } from './recovery-codes.js';
+import { SmsMethod } from './sms.js';
 import { TotpMethod } from './totp.js';
 
 const PASSWORD = 'password';
@@ -10,19 +13,25 @@ const PASSWORD_AMR: readonly string[] = ['pwd'];
 /** Every method there is. Another one is a file beside these and a line here. */
 @Injectable()
 export class Methods {
+  /** The types of which a user can create a device; recovery codes come with another one. */
+  readonly enrollable: readonly MethodType[];
   private readonly byType: ReadonlyMap<MethodType, Method>;
 
-  constructor(email: EmailMethod, totp: TotpMethod) {
-    this.byType = new Map<MethodType, Method>([email, totp].map((method) => [method.type, method]));
+  constructor(
+    email: EmailMethod,
+    sms: SmsMethod,
+    totp: TotpMethod,
+    recoveryCodes: RecoveryCodesMethod,
+    config: Config,
+  ) {
+    this.byType = new Map([email, sms, totp, recoveryCodes].map((method: Method) => [method.type, method]));
+    // Without a driver nobody could receive a text message; the method stays for what was proved by it before.
+    this.enrollable = config.sms.driver === null ? ['email', 'totp'] : ['email', 'sms', 'totp'];
   }
 
-  /** The types of which a user can create a device. */
-  get types(): MethodType[] {
-    return [...this.byType.keys()];
-  }
-
+  /** Null where nobody can create a device of it. */
   find(type: MethodType): Method | null {
-    return this.byType.get(type) ?? null;
+    return this.enrollable.includes(type) ? this.get(type) : null;
   }
 
   get(type: MethodType): Method {

@@ -31,9 +31,17 @@ export class TotpMethod implements Method {
 
   constructor(private readonly config: Config) {}
 
-  async create({ email, account }: NewDevice): Promise<Created> {
-    if (email !== undefined) {
-      return { ok: false, errors: [{ field: 'email', messages: ['does not belong to an authenticator app'] }] };
+  async create({ email, phoneNumber, account }: NewDevice): Promise<Created> {
+    if (email !== undefined || phoneNumber !== undefined) {
+      return {
+        ok: false,
+        errors: [
+          {
+            field: email === undefined ? 'phoneNumber' : 'email',
+            messages: ['does not belong to an authenticator app'],
+          },
+        ],
+      };
     }
     const secret = generateSecret({ length: SECRET_BYTES, crypto });
     const otpauthUrl = generateURI({ issuer: this.config.twoFactor.totpIssuer, label: account, secret });
@@ -63,6 +71,6 @@ export class TotpMethod implements Method {
     if (!result.valid || !('timeStep' in result)) return { ok: false, reason: 'wrong' };
     // A code seen over a shoulder, or the one that confirmed the device, is worth nothing a second time.
     if (device.lastStep !== null && result.timeStep <= device.lastStep) return { ok: false, reason: 'replayed' };
-    return { ok: true, lastStep: result.timeStep };
+    return { ok: true, next: { lastStep: result.timeStep } };
   }
 }

@@ -8,6 +8,14 @@ export const subjects: LocaleTexts['subjects'] = {
   'device-added': () => 'A new second factor was added to your account',
   'device-removed': () => 'A second factor was removed from your account',
   'password-changed': () => 'Your password was changed',
+  'first-factor-code': ({ code }) => `${code}: Your verification code`,
+  'magic-link': (_, brand) => `Your sign-in link for ${brand}`,
+  'password-reset': () => 'Choose a new password',
+  'recovery-codes-created': () => 'New recovery codes were made',
+  'recovery-code-used': () => 'A recovery code was used',
+  'factor-changed': () => 'A second factor of your account was changed',
+  'refresh-token-reused': () => 'One of your sessions was ended',
+  'browser-trusted': () => 'A browser was marked as trusted',
 };
 
 export const deviceTypes: LocaleTexts['deviceTypes'] = {

@@ -1,0 +1,26 @@
+import type { PartialTexts } from '../../messages.js';
+
+export const subjects: PartialTexts['subjects'] = {
+  'sign-in-code': ({ code }) => `${code}: Ihr Bestätigungscode`,
+  'device-code': ({ code }) => `${code}: Ihr Bestätigungscode`,
+  'account-exists': () => 'Sie haben bereits ein Konto',
+  'wrong-codes': () => 'Für Ihr Konto wurden falsche Codes eingegeben',
+  'device-added': () => 'Ihrem Konto wurde ein zweiter Faktor hinzugefügt',
+  'device-removed': () => 'Aus Ihrem Konto wurde ein zweiter Faktor entfernt',
+  'password-changed': () => 'Ihr Passwort wurde geändert',
+  'first-factor-code': ({ code }) => `${code}: Ihr Bestätigungscode`,
+  'magic-link': (_, brand) => `Ihr Anmeldelink für ${brand}`,
+  'password-reset': () => 'Neues Passwort wählen',
+  'recovery-codes-created': () => 'Neue Wiederherstellungscodes wurden erstellt',
+  'recovery-code-used': () => 'Ein Wiederherstellungscode wurde verwendet',
+  'factor-changed': () => 'Ein zweiter Faktor Ihres Kontos wurde geändert',
+  'refresh-token-reused': () => 'Eine Ihrer Sitzungen wurde beendet',
+  'browser-trusted': () => 'Ein Browser wurde als vertrauenswürdig markiert',
+};
+
+export const deviceTypes: PartialTexts['deviceTypes'] = {
+  email: 'E-Mail-Adresse',
+  sms: 'Telefonnummer',
+  totp: 'Authenticator-App',
+  recovery_codes: 'Wiederherstellungscodes',
+};

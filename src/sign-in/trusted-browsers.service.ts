@@ -1,0 +1,88 @@
+import { Injectable } from '@nestjs/common';
+import { InjectEntityManager } from '@nestjs/typeorm';
+import { createHash, randomBytes } from 'node:crypto';
+import type { EntityManager } from 'typeorm';
+import { v7 as uuidv7 } from 'uuid';
+import { Audit } from '../audit/audit.service.js';
+import type { Client } from '../audit/client.js';
+import { Config } from '../config/config.js';
+import { Notifications } from '../notifications/notifications.service.js';
+import { Problem } from '../problems/problem.js';
+import type { User } from '../users/user.entity.js';
+import { Users } from '../users/users.service.js';
+import {
+  deleteTrustedBrowsers,
+  findTrustedBrowsers,
+  insertTrustedBrowser,
+  rotateTrustedBrowser,
+  type TrustedBrowser,
+} from './trusted-browsers.queries.js';
+
+/**
+ * Browsers in which a user need not prove the second factor for a while. Off unless TRUSTED_BROWSER_TTL is set; a
+ * session that began this way says `acr: aal1`, as only one factor was proved.
+ */
+@Injectable()
+export class TrustedBrowsers {
+  private readonly ttlSeconds: number | null;
+
+  constructor(
+    @InjectEntityManager() private readonly db: EntityManager,
+    private readonly users: Users,
+    private readonly notifications: Notifications,
+    private readonly audit: Audit,
+    { twoFactor }: Config,
+  ) {
+    this.ttlSeconds = twoFactor.trustedBrowserTtlSeconds;
+  }
+
+  /** @throws Problem trusted_browsers_off */
+  requireOn(): void {
+    if (this.ttlSeconds === null) throw new Problem('trusted_browsers_off');
+  }
+
+  /** Trusts the browser of a sign-in that has just proved a second factor. */
+  async trust(tx: EntityManager, { id: userId }: Pick<User, 'id'>, client: Client): Promise<string> {
+    const user = await this.users.getActive(userId, tx);
+    const token = randomBytes(32).toString('base64url');
+    await insertTrustedBrowser(tx, {
+      id: uuidv7(),
+      userId,
+      tokenHash: hashOf(token),
+      userAgent: client.userAgent,
+      ip: client.ip,
+      ttlSeconds: this.ttlSeconds ?? 0,
+    });
+    await this.audit.record(tx, 'browser.trusted', { userId, client }, {});
+    if (user.email) {
+      const message = { kind: 'browser-trusted', to: user.email, browser: client.userAgent ?? '' } as const;
+      await this.notifications.enqueue(tx, message, { locale: user.locale, userId });
+    }
+    return token;
+  }
+
+  /** The successor of a token that is good for this user; null where it is not, or where there is none. */
+  async use(tx: EntityManager, user: User, token: string | undefined): Promise<string | null> {
+    if (this.ttlSeconds === null || token === undefined) return null;
+    const successor = randomBytes(32).toString('base64url');
+    return (await rotateTrustedBrowser(tx, user.id, hashOf(token), hashOf(successor))) ? successor : null;
+  }
+
+  findAll(userId: string): Promise<TrustedBrowser[]> {
+    return findTrustedBrowsers(this.db, userId);
+  }
+
+  /** Forgets one browser, or all where none is named. */
+  async forget(userId: string, id: string | null, client: Client): Promise<void> {
+    await this.db.transaction(async (tx) => {
+      const forgotten = await deleteTrustedBrowsers(tx, userId, id);
+      if (forgotten === 0 && id !== null) throw new Problem('not_found');
+      if (forgotten > 0) await this.audit.record(tx, 'browser.forgotten', { userId, client }, { count: forgotten });
+    });
+  }
+}
+
+/** The token is 256 random bits, so a plain hash is enough; the purpose keeps it from fitting elsewhere. */
+function hashOf(token: string): Buffer {
+  return createHash('sha256').update(`trusted-browser\0${token}`).digest();
+}
