@@ -18,8 +18,8 @@ export type Message =
   | { kind: 'password-reset'; to: string; url: string; minutes: number }
   | { kind: 'recovery-codes-created'; to: string }
   | { kind: 'recovery-code-used'; to: string; codesLeft: number }
-  /** A factor that stays was given another secret, address or order. */
-  | { kind: 'factor-changed'; to: string; method: string }
+  /** The settings were changed; `method` is asked first now, `none`: nothing is, null: as the policy says. */
+  | { kind: 'factor-changed'; to: string; method: string | null }
   /** A refresh token came back after it had been exchanged, so the session was ended. */
   | { kind: 'refresh-token-reused'; to: string }
   /** This browser will not be asked for a second factor for a while. */

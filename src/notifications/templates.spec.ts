@@ -103,7 +103,7 @@ describe('the words of a locale', () => {
   it('name a type of device, and a later type by its identifier', () => {
     expect(templates.render(examples['device-added']).text).toContain('authenticator app “My phone”.');
     expect(templates.render(examples['device-added'], 'de').text).toContain('Authenticator-App „My phone“.');
-    expect(templates.render(examples['factor-changed']).text).toContain('changed: authenticator app.');
+    expect(templates.render(examples['factor-changed']).text).toContain('changed: authenticator app is asked first.');
     const later = { ...examples['device-added'], deviceType: 'webauthn' };
     expect(templates.render(later, 'de').text).toContain('webauthn „My phone“');
   });

@@ -121,7 +121,7 @@ function contextOf(message: Message, locale: Locale): object {
     case 'device-removed':
       return { ...message, deviceType: nameOf(message.deviceType) };
     case 'factor-changed':
-      return { ...message, method: nameOf(message.method) };
+      return { ...message, method: message.method && nameOf(message.method), off: message.method === 'none' };
     case 'recovery-code-used':
       return { ...message, few: message.codesLeft <= FEW_CODES };
     default:

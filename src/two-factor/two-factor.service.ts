@@ -5,7 +5,9 @@ import { Audit } from '../audit/audit.service.js';
 import type { Client } from '../audit/client.js';
 import { Config } from '../config/config.js';
 import { rowsOf } from '../database/sql.js';
+import { Notifications } from '../notifications/notifications.service.js';
 import { Problem } from '../problems/problem.js';
+import { User } from '../users/user.entity.js';
 import { bumpEpoch } from '../users/user.queries.js';
 import { findStoredFacts, type ConfirmedDevice } from './facts.queries.js';
 import {
@@ -35,6 +37,7 @@ export class TwoFactor {
   constructor(
     @InjectEntityManager() private readonly db: EntityManager,
     private readonly audit: Audit,
+    private readonly notifications: Notifications,
     { twoFactor, sms }: Config,
   ) {
     // Trusting text messages means nothing where none can be sent.
@@ -76,8 +79,15 @@ export class TwoFactor {
         required,
       ]);
       await this.audit.record(tx, 'two-factor.changed', { userId, client }, { ...change });
+      if (preferred !== facts.preferred || required !== facts.required) await this.tell(tx, userId, preferred);
       return { ...facts, required, preferred };
     });
+  }
+
+  private async tell(tx: EntityManager, userId: string, method: string | null): Promise<void> {
+    const { email, locale } = await tx.findOneByOrFail(User, { id: userId });
+    if (email === null) return;
+    await this.notifications.enqueue(tx, { kind: 'factor-changed', to: email, method }, { locale, userId });
   }
 
   /** From now on the user is asked for this method first; null: as the policy says. */

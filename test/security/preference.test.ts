@@ -125,3 +125,29 @@ describe('where e-mail and app are trusted', () => {
     expect((await firstFactor(app, person.email)).body.device.type).toBe('email');
   });
 });
+
+describe('whoever changes what is asked', () => {
+  const NOTICE = /zweiten Faktors/;
+  let app: TestApp;
+  beforeAll(async () => {
+    app = await startApp({ TWO_FACTOR_TRUSTED_METHODS: 'none,email,totp' });
+  });
+  afterAll(() => app.close());
+
+  it('is told by mail, in his language, once a change and not for none', async () => {
+    const person = await register(app);
+    const { accessToken: token } = await signInByMail(app, person);
+    await app.http.patch('/users/me', { locale: 'de' }, { token });
+    const prefer = (preferredMethod: string | null) =>
+      app.http.patch('/users/me/two-factor', { preferredMethod }, { token });
+    await prefer(null);
+    await prefer('email');
+    await prefer('none');
+    // Jobs run beside each other, so the mails may arrive in either order.
+    const mails = [await app.mailbox.next(person.email, NOTICE), await app.mailbox.next(person.email, NOTICE)];
+    const texts = mails.map(({ text }) => text).join();
+    expect(texts).toContain('E-Mail-Adresse wird zuerst verlangt.');
+    expect(texts).toContain('Es wird keiner mehr verlangt.');
+    expect(app.mailbox.all(person.email).filter(({ subject }) => NOTICE.test(subject))).toHaveLength(2);
+  });
+});

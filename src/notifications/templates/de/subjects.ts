@@ -13,7 +13,7 @@ export const subjects: PartialTexts['subjects'] = {
   'password-reset': () => 'Neues Passwort wählen',
   'recovery-codes-created': () => 'Neue Wiederherstellungscodes wurden erstellt',
   'recovery-code-used': () => 'Ein Wiederherstellungscode wurde verwendet',
-  'factor-changed': () => 'Ein zweiter Faktor Ihres Kontos wurde geändert',
+  'factor-changed': () => 'Die Einstellungen Ihres zweiten Faktors wurden geändert',
   'refresh-token-reused': () => 'Eine Ihrer Sitzungen wurde beendet',
   'browser-trusted': () => 'Ein Browser wurde als vertrauenswürdig markiert',
 };

@@ -13,7 +13,7 @@ export const subjects: LocaleTexts['subjects'] = {
   'password-reset': () => 'Choose a new password',
   'recovery-codes-created': () => 'New recovery codes were made',
   'recovery-code-used': () => 'A recovery code was used',
-  'factor-changed': () => 'A second factor of your account was changed',
+  'factor-changed': () => 'The settings of your second factor were changed',
   'refresh-token-reused': () => 'One of your sessions was ended',
   'browser-trusted': () => 'A browser was marked as trusted',
 };
