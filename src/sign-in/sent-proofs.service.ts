@@ -166,7 +166,10 @@ export function linkHash(purpose: LinkPurpose, token: string): Buffer {
   return createHash('sha256').update(`${purpose}\0${token}`).digest();
 }
 
-/** A code: as wanted, else as the identifier suggests, else what the account has. Links go out by mail only; without a mailbox a code lets choose a new password. */
+/**
+ * A code: as wanted, else as the identifier suggests, else what the account has. Links go out by mail only; without a
+ * mailbox a code lets choose a new password.
+ */
 function channelOf(user: User, wanted: Wanted, asked: string): 'email' | 'sms' | null {
   if (wanted.purpose === 'magic_link') return user.email === null ? null : 'email';
   if (wanted.purpose === 'code' && wanted.channel !== null) return wanted.channel;
