@@ -16,9 +16,13 @@ export class AuditEvent {
   @Column({ type: 'uuid', nullable: true })
   userId!: string | null;
 
-  /** `user`, or who else acted (`cli`, `system`). */
+  /** Who acted: `user`, `admin`, `cli` or `system`. */
   @Column({ type: 'text' })
   actor!: string;
+
+  /** The administrator who acted. */
+  @Column({ type: 'uuid', nullable: true })
+  actorId!: string | null;
 
   @Column({ type: 'uuid', nullable: true })
   sessionId!: string | null;

@@ -57,7 +57,7 @@ export class TwilioStatusController {
     const isNews = await this.db.transaction(async (tx) => {
       // Twilio repeats a report that it got no answer to
       if (await isReported(tx, providerId, state)) return false;
-      await this.audit.record(tx, 'message.delivery', { userId: null, actor: 'system', client }, details);
+      await this.audit.record(tx, 'message.delivery', { userId: null, actor: { kind: 'system' }, client }, details);
       return true;
     });
     if (isNews && LOST.has(state)) {

@@ -1,10 +1,19 @@
 import { Injectable, Logger, type BeforeApplicationShutdown, type OnApplicationBootstrap } from '@nestjs/common';
 import { EventEmitter } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Logger as WorkerLogger, run, type Job, type Runner, type TaskList, type WorkerEvents } from 'graphile-worker';
+import {
+  Logger as WorkerLogger,
+  parseCronItems,
+  run,
+  type CronItem,
+  type Job,
+  type Runner,
+  type TaskList,
+  type WorkerEvents,
+} from 'graphile-worker';
 import { Pool } from 'pg';
 import { Config } from '../config/config.js';
-import type { TaskName, Tasks } from './tasks.js';
+import type { RepeatedTask, TaskName, Tasks } from './tasks.js';
 
 export interface JobAttempt {
   /** 1 the first time. */
@@ -80,6 +89,7 @@ const REMOVE_RETIRED = `
 export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutdown {
   private readonly logger = new Logger(JobRunner.name);
   private readonly tasks: TaskList = {};
+  private readonly repeated: CronItem[] = [];
   private readonly stopping = new AbortController();
   private readonly pool: Pool;
   private runner: Runner | null = null;
@@ -103,6 +113,15 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
         await this.tryAgain(job, error);
       }
     };
+  }
+
+  /**
+   * Does a task at the times of a cron pattern (UTC, at most once a minute): once, however many replicas there are. What
+   * was due while none was running is not made up for.
+   */
+  repeat(name: RepeatedTask, pattern: string, handler: () => Promise<void>): void {
+    this.handle(name, handler);
+    this.repeated.push({ task: name, match: pattern, options: { jobKey: name, maxAttempts: 3 } });
   }
 
   async onApplicationBootstrap(): Promise<void> {
@@ -169,7 +188,7 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
       events,
       // said here, or else files and variables where the process was started decide
       schema: 'graphile_worker',
-      parsedCronItems: [],
+      parsedCronItems: parseCronItems(this.repeated),
       // Without a batch nobody awaits the statement that ends a job: its failure would be an unhandled rejection
       // that ends the process. In a batch it ends the worker, and keepRunning starts another.
       preset: { worker: { completeJobBatchDelay: 0, failJobBatchDelay: 0 } },

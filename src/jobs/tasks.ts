@@ -1,5 +1,5 @@
 /** Every task of the queue and its payload. A payload is stored in clear text: seal what is secret or personal. */
-export interface Tasks {
+export type Tasks = {
   'send-message': {
     messageId: string;
     sealed: string;
@@ -14,6 +14,9 @@ export interface Tasks {
   'start-verification': { challengeId: string; sealedTo: string; expiresAt: string };
   /** Looks up who an identifier belongs to, and sends him what he asked for. */
   'send-proof': { id: string; sealed: string };
-}
+} & Record<RepeatedTask, object>;
 
 export type TaskName = keyof Tasks;
+
+/** Tasks that nothing but the time of day starts. The worker adds to their payload when they were due. */
+export type RepeatedTask = 'end-unmet-sessions' | 'remove-old-audit-events' | 'rotate-signing-key' | 'sweep';

@@ -9,12 +9,13 @@ import type {
 import { PROBLEMS_EXTENSION } from '../problems/answers.js';
 import { catalogue, type ProblemCode } from '../problems/catalogue.js';
 import type { ProblemBody } from '../problems/problem.filter.js';
-import { REQUIRES_FRESH_EXTENSION } from '../tokens/access.js';
+import { REQUIRES_ADMIN_EXTENSION, REQUIRES_FRESH_EXTENSION } from '../tokens/access.js';
 
 /** An operation as the decorators left it, with the notes that they wrote for {@link problemResponses}. */
 export type NotedOperation = OperationObject & {
   [PROBLEMS_EXTENSION]?: readonly ProblemCode[];
   [REQUIRES_FRESH_EXTENSION]?: boolean;
+  [REQUIRES_ADMIN_EXTENSION]?: boolean;
 };
 
 const EXAMPLE_REQUEST_ID = '019aa8d2-9c40-7d1b-8a6e-5b2f7c3d4e10';
@@ -42,17 +43,18 @@ function impliedBy(method: string, operation: NotedOperation): ProblemCode[] {
   const hasBody = operation.requestBody !== undefined;
   // The server reads a body also where none is wanted, and refuses one that it cannot read.
   const readsBody = method !== 'get';
-  const hasPathParameter = (operation.parameters ?? []).some(
-    (parameter) => 'in' in parameter && parameter.in === 'path',
-  );
+  const hasParameter = (operation.parameters ?? []).length > 0;
   const schemes = (operation.security ?? []).flatMap((requirement) => Object.keys(requirement));
   const isAccessOnly = schemes.includes('accessToken') && !schemes.includes('enrollmentToken');
   return [
-    ...(hasBody || hasPathParameter ? (['validation_failed'] as const) : []),
+    ...(hasBody || hasParameter ? (['validation_failed'] as const) : []),
     ...(readsBody ? (['malformed_body', 'payload_too_large', 'unsupported_media_type'] as const) : []),
     ...(schemes.length > 0 ? (['authentication_required', 'invalid_token'] as const) : []),
     ...(isAccessOnly ? (['enrollment_required'] as const) : []),
-    ...(operation[REQUIRES_FRESH_EXTENSION] ? (['insufficient_user_authentication'] as const) : []),
+    ...(operation[REQUIRES_ADMIN_EXTENSION] ? (['admin_required'] as const) : []),
+    ...(operation[REQUIRES_ADMIN_EXTENSION] || operation[REQUIRES_FRESH_EXTENSION]
+      ? (['insufficient_user_authentication'] as const)
+      : []),
     'too_many_requests',
     'internal_error',
     'unavailable',

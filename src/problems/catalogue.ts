@@ -111,6 +111,11 @@ const entries = {
     title: 'Browsers cannot be trusted here',
     detail: 'This service asks for the second factor every time. Repeat the request without trustBrowser.',
   },
+  admin_required: {
+    status: 403,
+    title: 'Only administrators may do this',
+    detail: 'Your account does not have the role "admin". Ask an administrator.',
+  },
   registration_closed: {
     status: 403,
     title: 'Registration is closed',

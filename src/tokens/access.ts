@@ -7,9 +7,11 @@ import type { AccessPrincipal, Principal } from './principal.js';
 export type BearerKind = Principal['kind'];
 
 export const ACCEPTED_KINDS = 'countersign:accepted-kinds';
+export const REQUIRES_ADMIN = 'countersign:requires-admin';
 export const REQUIRES_FRESH = 'countersign:requires-fresh';
 /** The same in the OpenAPI document, while it is built. */
 export const REQUIRES_FRESH_EXTENSION = 'x-requires-fresh';
+export const REQUIRES_ADMIN_EXTENSION = 'x-requires-admin';
 
 const SCHEMES = { access: 'accessToken', enrollment: 'enrollmentToken' } as const satisfies Record<BearerKind, string>;
 
@@ -19,6 +21,13 @@ export const Accepts = (...kinds: readonly [BearerKind, ...BearerKind[]]) =>
 
 /** Opens this handler to everybody. */
 export const Public = () => SetMetadata(ACCEPTED_KINDS, []);
+
+/**
+ * Opens this handler to access tokens of users who have the role `admin` at this very moment, whatever the token says.
+ * An admin who has a device that counts for `aal2` must have used it.
+ */
+export const AdminsOnly = () =>
+  applyDecorators(Accepts('access'), SetMetadata(REQUIRES_ADMIN, true), ApiExtension(REQUIRES_ADMIN_EXTENSION, true));
 
 /**
  * An access token must come from a recent proof of a factor (STEP_UP_MAX_AGE), or the answer is the challenge of

@@ -5,7 +5,7 @@ import { ExtractJwt, Strategy, type SecretOrKeyProvider } from 'passport-jwt';
 import type { EntityManager } from 'typeorm';
 import { findOpenEnrollment } from './enrollment.queries.js';
 import type { AccessPrincipal, EnrollmentPrincipal } from './principal.js';
-import { isSessionLive } from './session.queries.js';
+import { findLiveSession } from './session.queries.js';
 import { tokenAlgorithms, type TokenKind } from './token-kinds.js';
 import { TokenKeys } from './token-keys.js';
 import { TokenSigner } from './token.signer.js';
@@ -41,12 +41,13 @@ export class AccessTokenStrategy extends PassportStrategy(Strategy, 'access') {
   /** A revoked session's access tokens die with it, although their signatures are good for minutes more. */
   async validate(payload: unknown): Promise<AccessPrincipal | null> {
     const claims = this.signer.checkAccess(payload);
-    if (!claims || !(await isSessionLive(this.db, claims.sid))) return null;
+    const session = claims && (await findLiveSession(this.db, claims.sid));
+    if (!claims || !session) return null;
     return {
       kind: 'access',
       userId: claims.sub,
       sessionId: claims.sid,
-      roles: claims.roles,
+      roles: session.roles,
       amr: claims.amr,
       acr: claims.acr,
       authTime: claims.auth_time,

@@ -5,6 +5,7 @@ export interface AccessPrincipal {
   kind: 'access';
   userId: string;
   sessionId: string;
+  /** Those of this moment, not those that the token was signed with. */
   roles: readonly string[];
   amr: readonly string[];
   acr: Acr;

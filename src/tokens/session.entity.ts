@@ -14,6 +14,10 @@ export class Session {
   proved!: string[];
 
   /** Authentication method references of what was proved (RFC 8176). */
+  /** The method that a trusted browser stood in for; null where a second factor was proved, or none was needed. */
+  @Column({ type: 'text', nullable: true })
+  trustedMethod!: string | null;
+
   @Column({ type: 'text', array: true })
   amr!: string[];
 

@@ -46,11 +46,24 @@ export async function insertSession(tx: EntityManager, session: NewSession): Pro
   return row;
 }
 
-/** Whether the session of an access token, and its user, still stand: one indexed look-up, before every authenticated request. */
-export async function isSessionLive(db: EntityManager, sessionId: string): Promise<boolean> {
-  const live = `SELECT 1 FROM sessions WHERE id = $1 AND ${LIVE}
-    AND EXISTS (SELECT 1 FROM users u WHERE u.id = sessions.user_id AND u.active)`;
-  return (await firstRow(db, live, [sessionId])) !== null;
+/**
+ * What the user of a live session may do now; null where the session, or its user, no longer stands. One indexed look-up
+ * before every authenticated request: a role that was taken away is gone, although tokens still name it.
+ */
+export function findLiveSession(db: EntityManager, sessionId: string): Promise<{ roles: string[] } | null> {
+  return firstRow<{ roles: string[] }>(
+    db,
+    `SELECT users.roles FROM sessions JOIN users ON users.id = sessions.user_id AND users.active
+     WHERE sessions.id = $1 AND ${LIVE}`,
+    [sessionId],
+  );
+}
+
+/** Whether the user has a working device of one of these methods. */
+export async function hasDevice(db: EntityManager, userId: string, methods: readonly string[]): Promise<boolean> {
+  const device = `SELECT 1 FROM otp_devices WHERE user_id = $1 AND type = ANY($2)
+    AND confirmed_at IS NOT NULL AND disabled_at IS NULL LIMIT 1`;
+  return (await firstRow(db, device, [userId, methods])) !== null;
 }
 
 export interface RefreshState {

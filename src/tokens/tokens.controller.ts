@@ -4,7 +4,7 @@ import { InjectEntityManager } from '@nestjs/typeorm';
 import type { EntityManager } from 'typeorm';
 import { CurrentClient, type Client } from '../audit/client.js';
 import { Public } from './access.js';
-import { isSessionLive } from './session.queries.js';
+import { findLiveSession } from './session.queries.js';
 import { TokenSigner } from './token.signer.js';
 import { EXAMPLE_STATUS, RefreshTokenDto, TokenStatusDto, VerifyTokenDto } from './tokens.dto.js';
 import { Tokens } from './tokens.service.js';
@@ -36,7 +36,7 @@ export class TokensController {
   })
   async verify(@Body() { token }: VerifyTokenDto): Promise<TokenStatusDto> {
     const claims = this.signer.verifyAccess(token);
-    if (!claims || !(await isSessionLive(this.db, claims.sid))) return { active: false };
+    if (!claims || !(await findLiveSession(this.db, claims.sid))) return { active: false };
     return { active: true, ...claims };
   }
 

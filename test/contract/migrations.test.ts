@@ -16,6 +16,7 @@ const WITHOUT_ENTITY = [
   'links',
   'migrations',
   'recovery_codes',
+  'requirement_rules',
   'trusted_browsers',
 ];
 

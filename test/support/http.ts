@@ -32,6 +32,10 @@ export class Http {
     return this.send<Body>('PATCH', path, body, options);
   }
 
+  put<Body = Record<string, unknown>>(path: string, body?: unknown, options?: RequestOptions): Promise<Answer<Body>> {
+    return this.send<Body>('PUT', path, body, options);
+  }
+
   delete<Body = Record<string, unknown>>(path: string, options?: RequestOptions): Promise<Answer<Body>> {
     return this.send<Body>('DELETE', path, undefined, options);
   }
