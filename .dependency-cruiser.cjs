@@ -6,8 +6,8 @@ const ARROWS = [
   'clock',
   'crypto',
   'database',
-  'audit',
   'jobs',
+  'audit',
   'notifications',
   'throttling',
   'tokens',
@@ -114,6 +114,13 @@ module.exports = {
       severity: 'error',
       from: { path: '^src/two-factor/policy\\.ts$' },
       to: {},
+    },
+    {
+      name: 'pure-requirement',
+      comment: 'What rules demand, and what follows from it, is decided on facts alone.',
+      severity: 'error',
+      from: { path: '^src/two-factor/(requirement|foresight)\\.ts$' },
+      to: { pathNot: '^src/two-factor/policy\\.ts$' },
     },
   ],
   options: {

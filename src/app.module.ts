@@ -1,5 +1,7 @@
 import { Module, type DynamicModule } from '@nestjs/common';
 import { APP_FILTER, APP_GUARD } from '@nestjs/core';
+import { AdminModule } from './admin/admin.module.js';
+import { AuditLogModule } from './admin/audit-log.module.js';
 import { AuditModule } from './audit/audit.module.js';
 import { ClockModule } from './clock/clock.module.js';
 import type { Config } from './config/config.js';
@@ -18,6 +20,7 @@ import { IpThrottleGuard } from './throttling/ip-throttle.guard.js';
 import { ThrottlingModule } from './throttling/throttling.module.js';
 import { TokenGuard } from './tokens/token.guard.js';
 import { TokensModule } from './tokens/tokens.module.js';
+import { WebhooksModule } from './webhooks/webhooks.module.js';
 
 const platform = [
   ClockModule,
@@ -46,7 +49,10 @@ export class AppModule {
         ...platform,
         TokensModule,
         SignInModule,
+        AdminModule,
         DeliveryModule,
+        AuditLogModule,
+        WebhooksModule,
         HealthModule,
         OpenApiModule,
         ...development,

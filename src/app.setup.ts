@@ -14,6 +14,8 @@ import { refuseWrongMethods } from './problems/wrong-method.js';
 
 const KIB = 1024;
 const BODY_LIMIT = 32 * KIB;
+/** Where a list of ten thousand users is sent. */
+const LARGE_BODIES: Readonly<Record<string, number>> = { '/api/v1/admin/users/two-factor': 512 * KIB };
 const HEADER_LIMIT = 16 * KIB;
 /** Milliseconds; a client that dawdles longer over its request holds a socket for nothing. */
 const REQUEST_TIMEOUT = 30_000;
@@ -79,6 +81,7 @@ export function setUp(app: NestFastifyApplication, config: Config): void {
       exposedHeaders: ['Retry-After', 'X-Request-Id', 'WWW-Authenticate'],
     });
   }
+  acceptLargeBodies(app);
   acceptJson(app);
   acceptForms(app, [TWILIO_STATUS_PATH]);
   answerByDefault(app);
@@ -108,6 +111,16 @@ function fieldErrors(error: ValidationError, path = ''): FieldError[] {
     ...(messages.length > 0 ? [{ field, messages }] : []),
     ...(error.children ?? []).flatMap((child) => fieldErrors(child, field)),
   ];
+}
+
+function acceptLargeBodies(app: NestFastifyApplication): void {
+  app
+    .getHttpAdapter()
+    .getInstance()
+    .addHook('onRoute', (route) => {
+      const limit = LARGE_BODIES[route.url];
+      if (limit !== undefined) route.bodyLimit = limit;
+    });
 }
 
 function acceptJson(app: NestFastifyApplication): void {

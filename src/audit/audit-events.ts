@@ -3,6 +3,13 @@ export interface AuditEvents {
   'user.created': Record<string, never>;
   'user.registration-collided': Record<string, never>;
   'user.updated': { fields: string[] };
+  'user.roles-changed': { before: readonly string[]; after: readonly string[] };
+  'user.deactivated': Record<string, never>;
+  'user.reactivated': Record<string, never>;
+  'user.deleted': Record<string, never>;
+  /** Pauses after failures were ended, and closed devices opened. */
+  'user.unlocked': { devices: number };
+  'user.recovery-link-requested': Record<string, never>;
   'user.password-changed': Record<string, never>;
   'user.password-refused': Record<string, never>;
   'sign-in.challenged': { method: string; codeSent: boolean };
@@ -16,6 +23,24 @@ export interface AuditEvents {
   'device.confirmed': { deviceId: string; method: string };
   'device.removed': { deviceId: string; method: string };
   'two-factor.changed': { preferredMethod?: string | null; required?: boolean };
+  /** A rule was put or taken away. `operationId` joins those that one operation wrote for many users. */
+  'two-factor.rule-changed': {
+    operationId?: string;
+    level: 'global' | 'role' | 'user';
+    role: string | null;
+    required?: boolean;
+    methods?: readonly string[] | null;
+    deadline?: string | null;
+    removed?: true;
+  };
+  'two-factor.rules-changed': {
+    operationId: string;
+    users: number;
+    required: boolean;
+    methods: readonly string[] | null;
+    deadline: string | null;
+  };
+  'two-factor.reset': { devices: number; trustedBrowsers: number };
   'recovery-codes.created': Record<string, never>;
   'recovery-code.used': { left: number };
   'browser.trusted': Record<string, never>;
@@ -29,6 +54,23 @@ export interface AuditEvents {
     | { messageId: string | null; providerId: string; state: string; errorCode: number | null };
   'session.revoked': { reason: string };
   'refresh-token.reused': Record<string, never>;
+  'signing-key.created': { kid: string; algorithm: string; activatesAt: string };
+  /** Before its time, because the key before it was retired. */
+  'signing-key.activated': { kid: string };
+  /** It verifies until `expiresAt`: this moment, where it was taken out in an emergency. */
+  'signing-key.retired': { kid: string; expiresAt: string };
+  /** The host alone: the rest of an address may be as good as a password. */
+  'webhook.created': { webhookId: string; host: string };
+  'webhook.updated': { webhookId: string; fields: string[]; host: string };
+  'webhook.removed': { webhookId: string };
+  'webhook.secret-rotated': { webhookId: string };
+  'webhook.disabled': { webhookId: string; reason: string };
+  /** An administrator took a copy of events; what he asked for. */
+  'audit.exported': { filter: Record<string, string> };
+  /** Events that were older than AUDIT_RETENTION, up to a place in the chain. */
+  'audit.removed': { events: number; upTo: number };
+  /** An event was changed or had vanished before it got its place in the chain. */
+  'audit.gap': { eventId: string; found: 'changed' | 'missing' };
 }
 
 /**
@@ -37,4 +79,14 @@ export interface AuditEvents {
  */
 export type DeliveryState = 'sent' | 'refused' | 'expired' | 'unanswered' | 'failed';
 
-export type AuditEventType = keyof AuditEvents;
+type NamesOf<Details> = Details extends unknown ? Lowercase<Extract<keyof Details, string>> : never;
+type SecretName =
+  'code' | 'codes' | 'otp' | 'pin' | 'link' | 'hash' | `${string}${'password' | 'token' | 'secret'}${string}`;
+
+/** Names of events without a key in their details that sounds like a secret. */
+export type WithoutSecrets<Events> = {
+  [Type in keyof Events]: [Extract<NamesOf<Events[Type]>, SecretName>] extends [never] ? Type : never;
+}[keyof Events];
+
+/** An event whose details sound like a secret has no type, so it cannot be recorded. */
+export type AuditEventType = WithoutSecrets<AuditEvents>;

@@ -5,6 +5,7 @@ export function findContradictions(settings: Settings): string[] {
   return [
     ...contradictions(settings),
     ...textMessageContradictions(settings),
+    ...signingKeyContradictions(settings),
     ...(settings.server.production ? missingInProduction(settings) : []),
   ];
 }
@@ -73,6 +74,25 @@ function textMessageContradictions(settings: Settings): string[] {
   }
   if (smsDriverOf(settings) === null && twoFactor.trustedMethods.every((method) => method === 'sms')) {
     found.push('TWO_FACTOR_TRUSTED_METHODS accepts only sms, but no SMS_DRIVER sends text messages; set one');
+  }
+  return found;
+}
+
+function signingKeyContradictions({ tokens: { signingAlgorithm, signingKeys } }: Settings): string[] {
+  const [signs] = signingKeys;
+  if (!signs) return [];
+  const found: string[] = [];
+  if (signs.algorithm !== signingAlgorithm) {
+    found.push(
+      `SIGNING_ALGORITHM is ${signingAlgorithm}, but the first key of SIGNING_KEY is for ${signs.algorithm}; set it to that, or put another key first`,
+    );
+  }
+  if (signs.key.type === 'public') {
+    found.push('SIGNING_KEY: the first key is a public one, which cannot sign; put a private key first');
+  }
+  // The base64 of a public key that lost its first line would otherwise be a secret that everybody knows.
+  if (signingAlgorithm !== 'HS256' && signingKeys.some(({ plain }) => plain)) {
+    found.push('SIGNING_KEY: beside keys for another algorithm a secret must be a JWK (kty oct)');
   }
   return found;
 }

@@ -16,6 +16,8 @@ export abstract class Config implements Settings {
   abstract readonly tokens: Settings['tokens'] & { readonly issuer: string };
   abstract readonly accounts: Settings['accounts'];
   abstract readonly limits: Settings['limits'];
+  abstract readonly webhooks: Settings['webhooks'];
+  abstract readonly audit: Settings['audit'];
 }
 
 /** Completes the settings; absent URLs follow from the address that is listened on. */

@@ -169,7 +169,14 @@ describe('a secret in a file', () => {
 
   it('is possible for every secret, and for nothing else', () => {
     const secret = ENTRIES.filter((entry) => entry.secret).map(({ name }) => name);
-    expect(secret).toEqual(['DATABASE_URL', 'SECRET_KEY', 'ENCRYPTION_KEYS', 'SMTP_URL', 'TWILIO_AUTH_TOKEN']);
+    expect(secret).toEqual([
+      'DATABASE_URL',
+      'SECRET_KEY',
+      'ENCRYPTION_KEYS',
+      'SMTP_URL',
+      'TWILIO_AUTH_TOKEN',
+      'SIGNING_KEY',
+    ]);
     expect(readSettings({ HOST_FILE: join(folder, 'secret') }).server.host).toBe('127.0.0.1');
   });
 

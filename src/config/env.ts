@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { parseEnv } from 'node:util';
 import { findContradictions } from './checks.js';
 import type { Settings } from './config.js';
-import type { EntryMeta } from './values.js';
+import { BETWEEN_FILES, type EntryMeta } from './values.js';
 import { settings, type SettingsGroup } from './settings.js';
 
 /** The configuration stops the boot. Every line names a setting; none shows a value. */
@@ -29,7 +29,7 @@ export function readSettings(variables: Variables): Settings {
     const input = Object.fromEntries(
       Object.entries<{ meta(): unknown }>(schema.in.shape).map(([name, entry]) => [
         name,
-        valueOf(name, isSecret(entry), variables, problems),
+        valueOf(name, (entry.meta() ?? {}) as Partial<EntryMeta>, variables, problems),
       ]),
     );
     const result = schema.safeParse(input);
@@ -49,24 +49,28 @@ export function readSettings(variables: Variables): Settings {
     tokens: read('tokens'),
     accounts: read('accounts'),
     limits: read('limits'),
+    audit: read('audit'),
+    webhooks: read('webhooks'),
   };
   if (problems.length === 0) problems.push(...findContradictions(parsed));
   if (problems.length > 0) throw new ConfigurationError(problems);
   return parsed;
 }
 
-function isSecret(entry: { meta(): unknown }): boolean {
-  return (entry.meta() as EntryMeta | undefined)?.secret === true;
-}
-
 /** A secret may also stand in a file (`NAME_FILE`), as container platforms mount them. Empty means absent. */
-function valueOf(name: string, secret: boolean, variables: Variables, problems: string[]): string | undefined {
+function valueOf(
+  name: string,
+  { secret, severalFiles }: Partial<EntryMeta>,
+  variables: Variables,
+  problems: string[],
+): string | undefined {
   const file = secret ? variables[`${name}_FILE`] : undefined;
   const value = variables[name];
   if (!file) return value === '' ? undefined : value;
   if (value) problems.push(`${name} and ${name}_FILE are both set; keep one`);
+  const files = severalFiles ? file.split(',') : [file];
   try {
-    return readFileSync(file, 'utf8').trim();
+    return files.map((each) => readFileSync(each.trim(), 'utf8').trim()).join(BETWEEN_FILES);
   } catch {
     problems.push(`${name}_FILE: the file cannot be read`);
     return undefined;

@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
 import { z } from 'zod';
+import { SIGNING_ALGORITHMS } from './signing-key.js';
 import {
   choice,
   duration,
@@ -12,6 +13,7 @@ import {
   optionalChoice,
   rateOrOff,
   ratesOrOff,
+  signingKeys,
   text,
   textWithDefault,
 } from './values.js';
@@ -335,6 +337,15 @@ export const settings = {
         ACCESS_TOKEN_TTL: duration({ default: '5m', min: '1m', max: '15m' }).describe(
           'How long an access token lives.',
         ),
+        SIGNING_ALGORITHM: choice({ default: 'ES256', of: SIGNING_ALGORITHMS }).describe(
+          'How access tokens are signed; another one takes effect as a rotation. With `HS256` whoever can verify a token can also make one, and the JWKS is empty: see docs/keys.md.',
+        ),
+        SIGNING_KEY: signingKeys().describe(
+          'A key of your own instead of those in the database: the first one signs, all of them verify. SIGNING_KEY_FILE may name several files, comma-separated. Absent: keys are made, kept sealed in the database and rotated.',
+        ),
+        SIGNING_KEY_ROTATION: durationOrOff({ default: '90d', min: '1d', max: '365d' }).describe(
+          'How long a key of the database signs before the next one takes over.',
+        ),
         REFRESH_TOKEN_IDLE_TTL: duration({ default: '7d', min: '5m', max: '90d' }).describe(
           'A session ends when it was not refreshed for so long.',
         ),
@@ -355,6 +366,9 @@ export const settings = {
         issuer: env.TOKEN_ISSUER,
         audience: env.TOKEN_AUDIENCE,
         accessTtlSeconds: env.ACCESS_TOKEN_TTL,
+        signingAlgorithm: env.SIGNING_ALGORITHM,
+        signingKeys: env.SIGNING_KEY,
+        signingKeyRotationSeconds: env.SIGNING_KEY_ROTATION,
         refreshIdleTtlSeconds: env.REFRESH_TOKEN_IDLE_TTL,
         refreshMaxTtlSeconds: env.REFRESH_TOKEN_MAX_TTL,
         refreshReuseGraceSeconds: env.REFRESH_TOKEN_REUSE_GRACE,
@@ -415,6 +429,32 @@ export const settings = {
         passwordFreeFailures: env.PASSWORD_FREE_FAILURES,
         sendPerDestination: env.SEND_PER_DESTINATION,
       })),
+  },
+  webhooks: {
+    title: 'Webhooks',
+    schema: z
+      .object({
+        WEBHOOK_TIMEOUT: duration({ default: '10s', min: '1s', max: '30s' }).describe(
+          'How long a receiver may take to answer one attempt.',
+        ),
+        WEBHOOK_ALLOW_PRIVATE_TARGETS: flag({ default: 'off' }).describe(
+          'Whether webhooks may lead to private addresses and use plain http. `on` lets administrators make this service send requests into its own network.',
+        ),
+      })
+      .transform((env) => ({
+        timeoutSeconds: env.WEBHOOK_TIMEOUT,
+        allowPrivateTargets: env.WEBHOOK_ALLOW_PRIVATE_TARGETS,
+      })),
+  },
+  audit: {
+    title: 'Audit log',
+    schema: z
+      .object({
+        AUDIT_RETENTION: durationOrOff({ default: '365d', min: '30d', max: '3650d' }).describe(
+          'How long audit events are kept; every night the older ones are removed. `off` keeps all of them.',
+        ),
+      })
+      .transform((env) => ({ retentionSeconds: env.AUDIT_RETENTION })),
   },
 } as const;
 

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { readSigningKey, type OwnSigningKey } from './signing-key.js';
 
 /** What the generated papers say about one configuration entry. */
 export interface EntryMeta {
@@ -8,7 +9,12 @@ export interface EntryMeta {
   allowed: string;
   /** Never printed, and also readable from a file named by `NAME_FILE`. */
   secret?: boolean;
+  /** `NAME_FILE` may name several files; the value is what they hold, joined by BETWEEN_FILES. */
+  severalFiles?: boolean;
 }
+
+/** Stands in no environment variable and in no text file. */
+export const BETWEEN_FILES = '\0';
 
 const UNITS = { s: 1, m: 60, h: 3600, d: 86_400 } as const;
 
@@ -172,5 +178,22 @@ export function textWithDefault(options: { default: string; allowed: string; che
   return (options.check ?? z.string()).prefault(options.default).meta({
     default: options.default,
     allowed: options.allowed,
+  });
+}
+
+/** Keys for signatures, the first of which signs; empty where the entry is absent. */
+export function signingKeys() {
+  const schema = z.string().transform((text, ctx): OwnSigningKey[] =>
+    text.split(BETWEEN_FILES).flatMap((part) => {
+      const key = readSigningKey(part);
+      if (typeof key !== 'string') return [key];
+      ctx.addIssue(key);
+      return [];
+    }),
+  );
+  return schema.default([]).meta({
+    allowed: 'a PEM or JWK (EC P-256, RSA ≥ 2048 bits, or `oct`), or a secret of ≥ 32 bytes for `HS256`',
+    secret: true,
+    severalFiles: true,
   });
 }

@@ -4,7 +4,14 @@ import { Config } from '../config/config.js';
 
 /** What a derived key is for. A key of one purpose never verifies or opens what another made. */
 export type KeyPurpose =
-  'secret-box' | 'codes' | 'recovery-codes' | 'code-token' | 'enrollment-token' | 'refresh-token' | 'counters';
+  | 'secret-box'
+  | 'codes'
+  | 'recovery-codes'
+  | 'code-token'
+  | 'enrollment-token'
+  | 'refresh-token'
+  | 'counters'
+  | 'audit-chain';
 
 /** Every key of the service, derived from SECRET_KEY with HKDF-SHA256 (RFC 5869). */
 @Injectable()

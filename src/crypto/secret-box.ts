@@ -18,13 +18,27 @@ export class UnsealError extends Error {}
  * Seals secrets for the database: AES-256-GCM (NIST SP 800-38D) with a random 96-bit nonce. The purpose and the
  * row's id are associated data, so a sealed secret copied into another row does not open there.
  * Form: `v1.<key id>.<base64url of nonce, ciphertext, tag>`.
+ *
+ * The key derived from SECRET_KEY always opens, so that ENCRYPTION_KEYS may be set on a database that has been without.
  */
 @Injectable()
 export class SecretBox {
   private readonly ring: readonly [SealingKey, ...SealingKey[]];
 
   constructor(config: Config, keys: Keys) {
-    this.ring = parseRing(config.secrets.encryptionKeys) ?? [derivedKey(keys)];
+    const derived = derivedKey(keys);
+    const [first = derived, ...others] = parseRing(config.secrets.encryptionKeys);
+    this.ring = [first, ...others, derived];
+  }
+
+  /** The id of the key that seals. */
+  get sealingKeyId(): string {
+    return this.ring[0].id;
+  }
+
+  /** The ids of all keys that open. */
+  get keyIds(): string[] {
+    return this.ring.map(({ id }) => id);
   }
 
   seal(plain: string, purpose: string, rowId: string): string {
@@ -65,12 +79,10 @@ function derivedKey(keys: Keys): SealingKey {
   return { id: createHash('sha256').update(key).digest('hex').slice(0, 8), key };
 }
 
-function parseRing(text: string | null): [SealingKey, ...SealingKey[]] | null {
-  if (text === null) return null;
-  const parsed = text.split(',').map((pair) => {
+function parseRing(text: string | null): SealingKey[] {
+  if (text === null) return [];
+  return text.split(',').map((pair) => {
     const [id = '', key = ''] = pair.trim().split(':');
     return { id, key: Buffer.from(key, 'base64') };
   });
-  const [current, ...others] = parsed;
-  return current ? [current, ...others] : null;
 }

@@ -2,6 +2,7 @@ import { Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { Config } from '../config/config.js';
 import { dataSourceOptions } from './data-source.js';
+import { Reencryption } from './reencryption.js';
 
 @Module({
   imports: [
@@ -15,5 +16,6 @@ import { dataSourceOptions } from './data-source.js';
       }),
     }),
   ],
+  providers: [Reencryption],
 })
 export class DatabaseModule {}

@@ -1,6 +1,18 @@
 import { CreateFoundation1795298400000 } from '../../migrations/1795298400000-create-foundation.js';
 import { AddWaysIn1795302000000 } from '../../migrations/1795302000000-add-ways-in.js';
 import { AddRequirementRules1795305600000 } from '../../migrations/1795305600000-add-requirement-rules.js';
+import { ChainAuditEvents1795309200000 } from '../../migrations/1795309200000-chain-audit-events.js';
+import { AddWebhooks1795312800000 } from '../../migrations/1795312800000-add-webhooks.js';
+import { AddKeyLife1795316400000 } from '../../migrations/1795316400000-add-key-life.js';
+import { AddAdminIndexes1795320000000 } from '../../migrations/1795320000000-add-admin-indexes.js';
 
 /** Every migration, oldest first. A list instead of a glob: a glob that matches nothing is silently "up to date". */
-export const migrations = [CreateFoundation1795298400000, AddWaysIn1795302000000, AddRequirementRules1795305600000];
+export const migrations = [
+  CreateFoundation1795298400000,
+  AddWaysIn1795302000000,
+  AddRequirementRules1795305600000,
+  ChainAuditEvents1795309200000,
+  AddWebhooks1795312800000,
+  AddKeyLife1795316400000,
+  AddAdminIndexes1795320000000,
+];

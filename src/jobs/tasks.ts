@@ -14,9 +14,12 @@ export type Tasks = {
   'start-verification': { challengeId: string; sealedTo: string; expiresAt: string };
   /** Looks up who an identifier belongs to, and sends him what he asked for. */
   'send-proof': { id: string; sealed: string };
+  /** Tells another service what is due, one event after the other. */
+  'deliver-to-webhook': { webhookId: string };
 } & Record<RepeatedTask, object>;
 
 export type TaskName = keyof Tasks;
 
 /** Tasks that nothing but the time of day starts. The worker adds to their payload when they were due. */
-export type RepeatedTask = 'end-unmet-sessions' | 'remove-old-audit-events' | 'rotate-signing-key' | 'sweep';
+export type RepeatedTask =
+  'end-unmet-sessions' | 'remove-old-audit-events' | 'remove-old-webhook-deliveries' | 'rotate-signing-key' | 'sweep';

@@ -23,7 +23,12 @@ export type Message =
   /** A refresh token came back after it had been exchanged, so the session was ended. */
   | { kind: 'refresh-token-reused'; to: string }
   /** This browser will not be asked for a second factor for a while. */
-  | { kind: 'browser-trusted'; to: string; browser: string };
+  | { kind: 'browser-trusted'; to: string; browser: string }
+  /** An administrator removed every second factor, so that the user can set it up again. */
+  | { kind: 'two-factor-reset'; to: string }
+  | { kind: 'account-deactivated'; to: string }
+  /** The farewell: by the user himself or by an administrator. */
+  | { kind: 'account-deleted'; to: string };
 
 export type MessageKind = Message['kind'];
 

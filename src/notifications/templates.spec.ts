@@ -29,6 +29,9 @@ const examples: { [K in MessageKind]: Extract<Message, { kind: K }> } = {
   'factor-changed': { kind: 'factor-changed', to, method: 'totp' },
   'refresh-token-reused': { kind: 'refresh-token-reused', to },
   'browser-trusted': { kind: 'browser-trusted', to, browser: 'Firefox on Linux' },
+  'two-factor-reset': { kind: 'two-factor-reset', to },
+  'account-deactivated': { kind: 'account-deactivated', to },
+  'account-deleted': { kind: 'account-deleted', to },
 };
 const kinds = Object.keys(examples) as MessageKind[];
 const codeKinds = ['sign-in-code', 'device-code', 'first-factor-code'] as const;

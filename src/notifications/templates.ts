@@ -26,6 +26,9 @@ const kinds: Record<MessageKind, true> = {
   'factor-changed': true,
   'refresh-token-reused': true,
   'browser-trusted': true,
+  'two-factor-reset': true,
+  'account-deactivated': true,
+  'account-deleted': true,
 };
 
 const FORMATS = ['html', 'text'] as const;

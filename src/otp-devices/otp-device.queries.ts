@@ -122,6 +122,22 @@ export async function deleteDevice(tx: EntityManager, deviceId: string): Promise
   await rowsOf(tx, 'DELETE FROM otp_devices WHERE id = $1', [deviceId]);
 }
 
+/** Removes every device of a user, pending ones too, with their challenges and recovery codes; how many. */
+export async function deleteDevicesOf(tx: EntityManager, userId: string): Promise<number> {
+  return (await rowsOf(tx, 'DELETE FROM otp_devices WHERE user_id = $1 RETURNING id', [userId])).length;
+}
+
+/** Ends pauses and opens devices that were closed after too many failures; how many of both. */
+export async function unlockDevices(tx: EntityManager, userId: string): Promise<number> {
+  const unlocked = await rowsOf(
+    tx,
+    `UPDATE otp_devices SET failures = 0, blocked_until = NULL, disabled_at = NULL
+     WHERE user_id = $1 AND (failures > 0 OR disabled_at IS NOT NULL) RETURNING id`,
+    [userId],
+  );
+  return unlocked.length;
+}
+
 export async function renameDevice(db: EntityManager, deviceId: string, name: string): Promise<void> {
   await rowsOf(db, 'UPDATE otp_devices SET name = $2 WHERE id = $1', [deviceId, name]);
 }

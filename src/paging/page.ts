@@ -68,7 +68,11 @@ export function readCursor(cursor: string | undefined, length: number): (string 
     Array.isArray(key) && key.length === length && key.every((part) => part === null || typeof part === 'string');
   // PostgreSQL knows no text that holds NUL.
   if (isKey && !key.some((part) => part?.includes('\0'))) return key as (string | null)[];
-  throw new Problem('validation_failed', {
+  throw invalidCursor();
+}
+
+export function invalidCursor(): Problem {
+  return new Problem('validation_failed', {
     errors: [{ field: 'cursor', messages: ['must be the nextCursor of an earlier page'] }],
   });
 }

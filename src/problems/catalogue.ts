@@ -22,6 +22,11 @@ const entries = {
     title: 'The redirect is not allowed',
     detail: 'redirectTo must be exactly one of the addresses that the operator allows (REDIRECT_ALLOWLIST).',
   },
+  webhook_target_not_allowed: {
+    status: 400,
+    title: 'A webhook cannot lead there',
+    detail: 'Send an https URL of a public host, without user name, password and fragment.',
+  },
   malformed_body: {
     status: 400,
     title: 'The body cannot be read',
@@ -145,6 +150,27 @@ const entries = {
     status: 409,
     title: 'The last device cannot be removed',
     detail: 'The policy requires a second factor. Enroll another device first.',
+  },
+  last_admin: {
+    status: 409,
+    title: 'No administrator would be left',
+    detail:
+      'After this no administrator could sign in any more. Give another account the role first, or let one enroll a device.',
+  },
+  too_many_webhooks: {
+    status: 409,
+    title: 'There are too many webhooks',
+    detail: 'Remove one first, or let one receiver hand the events on.',
+  },
+  webhook_inactive: {
+    status: 409,
+    title: 'The webhook is switched off',
+    detail: 'Switch it on first: PATCH /api/v1/admin/webhooks/{id} with "active": true.',
+  },
+  recovery_not_possible: {
+    status: 409,
+    title: 'No recovery link can be sent',
+    detail: 'The account is inactive or has no verified e-mail address, so the link would reach nobody who may use it.',
   },
   device_expired: {
     status: 410,

@@ -56,7 +56,7 @@ export class PasswordReset {
   async withCode(identifier: string, code: string, newPassword: string, client: Client): Promise<void> {
     this.users.requireGoodPassword('newPassword', newPassword, null);
     const parsed = parseIdentifier(identifier);
-    const key = `reset ${parsed?.canonical ?? identifier}`;
+    const key = resetKey(parsed?.canonical ?? identifier);
     await this.passwordFailures.spend(this.db, key);
     const passwordHash = await this.passwords.hash(newPassword);
     const user = parsed && (await this.users.findByIdentifier(parsed));
@@ -81,4 +81,9 @@ export class PasswordReset {
     if (email === null) return;
     await this.notifications.enqueue(tx, { kind: 'password-changed', to: email }, { locale, userId });
   }
+}
+
+/** What wrong codes for a new password are counted under; with its space nobody can type it into a login box. */
+export function resetKey(identifier: string): string {
+  return `reset ${identifier}`;
 }

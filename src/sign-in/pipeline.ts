@@ -65,13 +65,10 @@ export class SignInPipeline {
     const facts = await this.twoFactor.factsOf(tx, proof.userId);
     const proved = [...proof.firstFactor, proof.type];
     const firstChannel = channelOf(proof.firstFactor[0]);
-    const decision = decideAfterSecondFactor(
-      { ...facts, enrollable: this.methods.enrollable, firstChannel },
-      proof.type,
-    );
+    const decision = decideAfterSecondFactor({ ...facts, firstChannel }, proof.type);
     switch (decision.next) {
       case 'authenticated':
-        return this.startSession(tx, user, proved, client);
+        return this.startSession(tx, user, facts, proved, client);
       case 'enrollment_required':
         return this.startEnrollment(tx, user, proved, decision.methods, client);
       // It was allowed when it was asked and is not any more.
@@ -96,14 +93,13 @@ export class SignInPipeline {
       first.proof === 'password' ? await this.trustedBrowsers.use(tx, user, first.trustedBrowserToken) : null;
     const decision = decideAfterFirstFactor({
       ...facts,
-      enrollable: this.methods.enrollable,
       firstChannel: channelOf(first.proof),
-      browserTrusted: trusted !== null,
+      trustedMethod: trusted?.method ?? null,
     });
     switch (decision.next) {
       case 'authenticated': {
-        const session = await this.startSession(tx, user, [first.proof], client);
-        if (trusted !== null) session.trustedBrowserToken = trusted;
+        const session = await this.startSession(tx, user, facts, [first.proof], client, trusted?.method ?? null);
+        if (trusted !== null) session.trustedBrowserToken = trusted.token;
         return { ok: true, result: session };
       }
       case 'second_factor_required':
@@ -119,18 +115,21 @@ export class SignInPipeline {
   private async startSession(
     tx: EntityManager,
     user: User,
+    { deadline }: UserFacts,
     proved: readonly string[],
     client: Client,
+    trustedMethod: MethodType | null = null,
   ): Promise<AuthenticatedDto> {
     const { sessionId, acr, ...pair } = await this.tokens.startSession(tx, {
       userId: user.id,
       roles: user.roles,
       proved,
       amr: this.methods.amrOf(proved),
+      trustedMethod,
       client,
     });
     await this.audit.record(tx, 'sign-in.succeeded', { userId: user.id, sessionId, client }, { proved, acr });
-    return { status: 'authenticated', ...pair, user: toUserDto(user) };
+    return { status: 'authenticated', ...pair, deadline: deadline?.toISOString() ?? null, user: toUserDto(user) };
   }
 
   private async startEnrollment(

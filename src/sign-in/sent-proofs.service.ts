@@ -70,13 +70,14 @@ export class SentProofs implements OnModuleInit {
     return this.request({ purpose: 'magic_link', identifier, redirectTo: redirectTo ?? null });
   }
 
-  requestPasswordReset(identifier: string): Promise<number> {
-    return this.request({ purpose: 'password_reset', identifier, redirectTo: null });
+  /** Also as part of a transaction, where somebody else asks for the user. */
+  requestPasswordReset(identifier: string, db: EntityManager = this.db): Promise<number> {
+    return this.request({ purpose: 'password_reset', identifier, redirectTo: null }, db);
   }
 
-  private async request(wanted: Wanted): Promise<number> {
+  private async request(wanted: Wanted, db: EntityManager = this.db): Promise<number> {
     const destination = parseIdentifier(wanted.identifier)?.canonical ?? wanted.identifier.trim().toLowerCase();
-    return this.db.transaction(async (tx) => {
+    return db.transaction(async (tx) => {
       const permission = await this.destinationLimit.take(tx, destination);
       if (!permission.allowed) throw new Problem('code_recently_sent', { retryAfter: permission.retryAfter });
       const id = uuidv7();

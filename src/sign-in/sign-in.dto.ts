@@ -275,6 +275,16 @@ export class AuthenticatedDto extends TokenPairDto {
   user!: UserDto;
 
   @ApiProperty({
+    type: String,
+    format: 'date-time',
+    nullable: true,
+    example: null,
+    description:
+      'When a second factor that the policy accepts must have been enrolled, where what the user has will not do for ever. Tell him.',
+  })
+  deadline!: string | null;
+
+  @ApiProperty({
     required: false,
     type: [String],
     example: ['7K3PXQ-M2ZVA9-4TDN8R-WBC6HJ'],

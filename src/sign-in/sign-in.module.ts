@@ -2,6 +2,8 @@ import { Module } from '@nestjs/common';
 import { OtpDevicesModule } from '../otp-devices/otp-devices.module.js';
 import { TwoFactorModule } from '../two-factor/two-factor.module.js';
 import { UsersModule } from '../users/users.module.js';
+import { AccountRemovalController } from './account-removal.controller.js';
+import { AccountRemoval } from './account-removal.service.js';
 import { DeviceConfirmationController } from './device-confirmation.controller.js';
 import { LinkPagesController } from './link-pages.controller.js';
 import { LinksController } from './links.controller.js';
@@ -24,7 +26,19 @@ import { TrustedBrowsers } from './trusted-browsers.service.js';
     LinkPagesController,
     DeviceConfirmationController,
     TrustedBrowsersController,
+    AccountRemovalController,
   ],
-  providers: [SignInPipeline, SignIn, Refresh, StepUp, SentProofs, Links, PasswordReset, TrustedBrowsers],
+  providers: [
+    SignInPipeline,
+    SignIn,
+    Refresh,
+    StepUp,
+    SentProofs,
+    Links,
+    PasswordReset,
+    TrustedBrowsers,
+    AccountRemoval,
+  ],
+  exports: [SentProofs, AccountRemoval],
 })
 export class SignInModule {}

@@ -69,7 +69,7 @@ export class SignIn {
    */
   async withCode(identifier: string, code: string, client: Client): Promise<SignInResult> {
     const parsed = parseIdentifier(identifier);
-    const key = `code ${parsed?.canonical ?? identifier}`;
+    const key = codeKey(parsed?.canonical ?? identifier);
     await this.passwordFailures.spend(this.db, key);
     const user = parsed && (await this.users.findByIdentifier(parsed));
     const challenge = user?.active ? await findLatestChallengeOf(this.db, user.id, 'first_factor') : null;
@@ -95,7 +95,7 @@ export class SignIn {
     const answer = await this.challenges.answer(challengeId, code, client, async (tx, proof) => {
       const result = await this.pipeline.afterSecondFactor(tx, proof, client);
       if (trustBrowser && result.status === 'authenticated') {
-        result.trustedBrowserToken = await this.trustedBrowsers.trust(tx, result.user, client);
+        result.trustedBrowserToken = await this.trustedBrowsers.trust(tx, result.user, proof.type, client);
       }
       return result;
     });
@@ -168,4 +168,9 @@ export class SignIn {
     if (!claims.timely) throw new Problem('token_expired');
     return { challengeId: claims.jti, userId: claims.sub };
   }
+}
+
+/** What wrong one-time codes are counted under; with its space nobody can type it into a login box. */
+export function codeKey(identifier: string): string {
+  return `code ${identifier}`;
 }

@@ -1,5 +1,6 @@
 import type { EntityManager } from 'typeorm';
 import { firstRow, rowsOf } from '../database/sql.js';
+import type { MethodType } from '../two-factor/policy.js';
 
 /** Dies with a change of the account's security: the epoch it was made in must be the present one. */
 const ALIVE = `expires_at > now() AND epoch = (SELECT u.epoch FROM users u WHERE u.id = trusted_browsers.user_id)`;
@@ -15,30 +16,38 @@ export interface TrustedBrowser {
 
 export async function insertTrustedBrowser(
   tx: EntityManager,
-  browser: { id: string; userId: string; tokenHash: Buffer; userAgent: string | null; ip: string; ttlSeconds: number },
+  browser: {
+    id: string;
+    userId: string;
+    tokenHash: Buffer;
+    userAgent: string | null;
+    ip: string;
+    ttlSeconds: number;
+    method: MethodType;
+  },
 ): Promise<void> {
   await rowsOf(
     tx,
-    `INSERT INTO trusted_browsers (id, user_id, token_hash, user_agent, ip, created_at, last_used_at, expires_at, epoch)
-     SELECT $1, id, $3, $4, $5, now(), now(), now() + make_interval(secs => $6), epoch FROM users WHERE id = $2`,
-    [browser.id, browser.userId, browser.tokenHash, browser.userAgent, browser.ip, browser.ttlSeconds],
+    `INSERT INTO trusted_browsers (id, user_id, token_hash, user_agent, ip, created_at, last_used_at, expires_at, epoch,
+                                   method)
+     SELECT $1, id, $3, $4, $5, now(), now(), now() + make_interval(secs => $6), epoch, $7 FROM users WHERE id = $2`,
+    [browser.id, browser.userId, browser.tokenHash, browser.userAgent, browser.ip, browser.ttlSeconds, browser.method],
   );
 }
 
 /** Uses a token up for its successor: of two browsers with the same stolen token one goes on. */
-export async function rotateTrustedBrowser(
+export function rotateTrustedBrowser(
   tx: EntityManager,
   userId: string,
   tokenHash: Buffer,
   successorHash: Buffer,
-): Promise<boolean> {
-  const rotated = await firstRow(
+): Promise<{ method: MethodType } | null> {
+  return firstRow<{ method: MethodType }>(
     tx,
     `UPDATE trusted_browsers SET token_hash = $3, last_used_at = now()
-     WHERE user_id = $1 AND token_hash = $2 AND ${ALIVE} RETURNING id`,
+     WHERE user_id = $1 AND token_hash = $2 AND method IS NOT NULL AND ${ALIVE} RETURNING method`,
     [userId, tokenHash, successorHash],
   );
-  return rotated !== null;
 }
 
 export function findTrustedBrowsers(db: EntityManager, userId: string): Promise<TrustedBrowser[]> {

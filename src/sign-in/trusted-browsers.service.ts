@@ -8,6 +8,7 @@ import type { Client } from '../audit/client.js';
 import { Config } from '../config/config.js';
 import { Notifications } from '../notifications/notifications.service.js';
 import { Problem } from '../problems/problem.js';
+import type { MethodType } from '../two-factor/policy.js';
 import type { User } from '../users/user.entity.js';
 import { Users } from '../users/users.service.js';
 import {
@@ -41,8 +42,13 @@ export class TrustedBrowsers {
     if (this.ttlSeconds === null) throw new Problem('trusted_browsers_off');
   }
 
-  /** Trusts the browser of a sign-in that has just proved a second factor. */
-  async trust(tx: EntityManager, { id: userId }: Pick<User, 'id'>, client: Client): Promise<string> {
+  /** Trusts the browser of a sign-in that has just proved a second factor by this method. */
+  async trust(
+    tx: EntityManager,
+    { id: userId }: Pick<User, 'id'>,
+    method: MethodType,
+    client: Client,
+  ): Promise<string> {
     const user = await this.users.getActive(userId, tx);
     const token = randomBytes(32).toString('base64url');
     await insertTrustedBrowser(tx, {
@@ -52,6 +58,7 @@ export class TrustedBrowsers {
       userAgent: client.userAgent,
       ip: client.ip,
       ttlSeconds: this.ttlSeconds ?? 0,
+      method,
     });
     await this.audit.record(tx, 'browser.trusted', { userId, client }, {});
     if (user.email) {
@@ -61,11 +68,16 @@ export class TrustedBrowsers {
     return token;
   }
 
-  /** The successor of a token that is good for this user; null where it is not, or where there is none. */
-  async use(tx: EntityManager, user: User, token: string | undefined): Promise<string | null> {
+  /** The successor of a token that is good for this user, and what was proved when his browser was trusted; else null. */
+  async use(
+    tx: EntityManager,
+    user: User,
+    token: string | undefined,
+  ): Promise<{ token: string; method: MethodType } | null> {
     if (this.ttlSeconds === null || token === undefined) return null;
     const successor = randomBytes(32).toString('base64url');
-    return (await rotateTrustedBrowser(tx, user.id, hashOf(token), hashOf(successor))) ? successor : null;
+    const used = await rotateTrustedBrowser(tx, user.id, hashOf(token), hashOf(successor));
+    return used && { token: successor, method: used.method };
   }
 
   findAll(userId: string): Promise<TrustedBrowser[]> {

@@ -58,6 +58,12 @@ export class PasswordFailures {
     await rowsOf(db, 'DELETE FROM failure_counters WHERE key = $1', [this.keyOf(identifier)]);
   }
 
+  /** The same for many. */
+  async forgiveEach(db: EntityManager, identifiers: readonly string[]): Promise<void> {
+    const keys = identifiers.map((identifier) => this.keyOf(identifier));
+    await rowsOf(db, 'DELETE FROM failure_counters WHERE key = ANY ($1::bytea[])', [keys]);
+  }
+
   private keyOf(identifier: string): Buffer {
     return createHmac('sha256', this.hashKey).update(`password\0${identifier}`).digest();
   }

@@ -13,14 +13,16 @@ import { TokenSigner } from './token.signer.js';
 /** Tokens are read from the Authorization header only, never from a query or a form (RFC 6750 §5.3). */
 function strategyOptions(keys: TokenKeys, kind: Extract<TokenKind, 'access' | 'enrollment'>) {
   const secretOrKeyProvider: SecretOrKeyProvider = (_request, token, done) => {
-    const key = keys.forVerifying(kind, String(token));
-    if (!key) return done('The token is of another kind');
-    // The declared type knows text and bytes only; a KeyObject spares parsing the key for every request.
-    done(null, key as unknown as Buffer);
+    void keys.askFor(String(token)).then(() => {
+      const key = keys.forVerifying(kind, String(token));
+      if (!key) return done('The token is of another kind');
+      // The declared type knows text and bytes only; a KeyObject spares parsing the key for every request.
+      done(null, key.verifyingKey as unknown as Buffer);
+    }, done);
   };
   return {
     jwtFromRequest: ExtractJwt.fromAuthHeaderAsBearerToken(),
-    algorithms: [tokenAlgorithms[kind]],
+    algorithms: [...tokenAlgorithms[kind]],
     // Both times are checked by TokenSigner with the injected clock.
     ignoreExpiration: true,
     jsonWebTokenOptions: { ignoreNotBefore: true },

@@ -8,6 +8,7 @@ export interface NewSession {
   userId: string;
   proved: readonly string[];
   amr: readonly string[];
+  trustedMethod: string | null;
   refreshSalt: Buffer;
   ip: string;
   userAgent: string | null;
@@ -25,9 +26,9 @@ export async function insertSession(tx: EntityManager, session: NewSession): Pro
        WHERE id IN (SELECT id FROM sessions WHERE user_id = $2 AND ended_at IS NULL
                     ORDER BY created_at DESC OFFSET $10 - 1 FOR UPDATE))
      INSERT INTO sessions (id, user_id, proved, amr, authenticated_at, refresh_salt, refreshed_at, ip, user_agent,
-                           created_at, idle_expires_at, expires_at)
+                           created_at, idle_expires_at, expires_at, trusted_method)
      VALUES ($1, $2, $3, $4, now(), $5, now(), $6, $7, now(),
-             now() + make_interval(secs => $8), now() + make_interval(secs => $9))
+             now() + make_interval(secs => $8), now() + make_interval(secs => $9), $11)
      RETURNING authenticated_at AS "authenticatedAt"`,
     [
       session.id,
@@ -40,6 +41,7 @@ export async function insertSession(tx: EntityManager, session: NewSession): Pro
       session.idleSeconds,
       session.maxSeconds,
       session.keep,
+      session.trustedMethod,
     ],
   );
   if (!row) throw new Error('A session was not inserted');
@@ -117,19 +119,20 @@ export function endSession(tx: EntityManager, sessionId: string, reason: string)
   );
 }
 
-/** Ends all sessions of a user but the one to keep. */
+/** Ends all sessions of a user but the one to keep; which ones had been open. */
 export async function endSessionsOf(
   tx: EntityManager,
   userId: string,
   reason: string,
   keep: string | null,
-): Promise<void> {
-  await rowsOf(
+): Promise<string[]> {
+  const ended = await rowsOf<{ id: string }>(
     tx,
     `UPDATE sessions SET ended_at = now(), end_reason = $2
-     WHERE user_id = $1 AND ended_at IS NULL AND id IS DISTINCT FROM $3`,
+     WHERE user_id = $1 AND ended_at IS NULL AND id IS DISTINCT FROM $3 RETURNING id`,
     [userId, reason, keep],
   );
+  return ended.map(({ id }) => id);
 }
 
 /** A factor was proved again within a session (step-up). */

@@ -5,9 +5,9 @@ const ID = '019aa8d2-8f02-7a51-b1c4-0d6a1e5b7c22';
 const NOW = 1_800_000_000;
 
 describe('the kinds of token', () => {
-  it('have a type each, and one algorithm each: what anybody can verify is signed with a private key', () => {
+  it('have a type each; only an access token has a choice of algorithms, which its key makes', () => {
     expect(new Set(Object.values(tokenTypes)).size).toBe(3);
-    expect(tokenAlgorithms).toEqual({ access: 'ES256', code: 'HS256', enrollment: 'HS256' });
+    expect(tokenAlgorithms).toEqual({ access: ['ES256', 'RS256', 'HS256'], code: ['HS256'], enrollment: ['HS256'] });
     // the generic type would let any other JSON Web Token in
     expect(Object.values(tokenTypes)).not.toContain('JWT');
   });

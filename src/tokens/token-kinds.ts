@@ -1,15 +1,19 @@
 import { z } from 'zod';
+import { SIGNING_ALGORITHMS } from '../config/signing-key.js';
 
 /**
  * The kinds of JSON Web Token. Each has its own `typ` (RFC 8725 §3.11) and key, so that one can never pass for
- * another: access tokens are ES256 and verifiable by everybody through the JWKS, the other two are HS256 with a key
- * of their own that never leaves this service.
+ * another: access tokens are verifiable by everybody through the JWKS (ES256, unless SIGNING_ALGORITHM says otherwise),
+ * the other two are HS256 with a key of their own that never leaves this service.
  */
 export const tokenTypes = { access: 'at+jwt', code: 'code+jwt', enrollment: 'enrollment+jwt' } as const;
 export type TokenKind = keyof typeof tokenTypes;
 
-/** One algorithm a kind: with a choice, a public key could be replayed as an HMAC secret (RFC 8725 §2.1). */
-export const tokenAlgorithms = { access: 'ES256', code: 'HS256', enrollment: 'HS256' } as const;
+/**
+ * The algorithms of a kind. With a choice, a public key could be replayed as an HMAC secret (RFC 8725 §2.1), so a token
+ * never chooses: each key has one algorithm, and `TokenKeys` gives no key to a header that names another.
+ */
+export const tokenAlgorithms = { access: SIGNING_ALGORITHMS, code: ['HS256'], enrollment: ['HS256'] } as const;
 
 const seconds = z.number().int().nonnegative();
 const times = { iat: seconds, exp: seconds, nbf: seconds.optional() };

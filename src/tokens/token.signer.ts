@@ -11,7 +11,6 @@ import {
   codeClaims,
   enrollmentClaims,
   isTimely,
-  tokenAlgorithms,
   tokenTypes,
   type AccessClaims,
   type CodeClaims,
@@ -39,7 +38,7 @@ export class TokenSigner {
     private readonly clock: Clock,
   ) {}
 
-  /** An access token (RFC 9068): `typ: at+jwt`, ES256, `kid`. */
+  /** An access token (RFC 9068): `typ: at+jwt`, and the algorithm and `kid` of the key that signs now. */
   signAccess(grant: AccessGrant): { accessToken: string; expiresIn: number; acr: Acr } {
     const { issuer, audience, accessTtlSeconds } = this.config.tokens;
     const now = this.clock.seconds();
@@ -57,8 +56,8 @@ export class TokenSigner {
       acr,
       roles: [...grant.roles],
     };
-    const header = { alg: 'ES256', typ: tokenTypes.access, kid: this.keys.currentKid };
-    return { accessToken: this.jwt.sign(claims, { algorithm: 'ES256', header }), expiresIn: accessTtlSeconds, acr };
+    const header = this.keys.accessHeader();
+    return { accessToken: this.jwt.sign(claims, { algorithm: header.alg, header }), expiresIn: accessTtlSeconds, acr };
   }
 
   /** The code token of a challenge; it lives as long as the challenge. */
@@ -70,7 +69,8 @@ export class TokenSigner {
     return this.signSymmetric(tokenTypes.enrollment, userId, enrollmentId, lifetimeSeconds);
   }
 
-  verifyAccess(token: string): AccessClaims | null {
+  async verifyAccess(token: string): Promise<AccessClaims | null> {
+    await this.keys.askFor(token);
     return this.checkAccess(this.verifySignature('access', token));
   }
 
@@ -108,10 +108,11 @@ export class TokenSigner {
 
   /** Times are checked by us, with the injected clock and more strictly than jsonwebtoken does. */
   private verifySignature(kind: TokenKind, token: string): unknown {
-    if (!this.keys.forVerifying(kind, token)) return null;
+    const key = this.keys.forVerifying(kind, token);
+    if (!key) return null;
     try {
       return this.jwt.verify<object>(token, {
-        algorithms: [tokenAlgorithms[kind]],
+        algorithms: [key.algorithm],
         ignoreExpiration: true,
         ignoreNotBefore: true,
       });

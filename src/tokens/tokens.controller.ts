@@ -35,7 +35,7 @@ export class TokensController {
     },
   })
   async verify(@Body() { token }: VerifyTokenDto): Promise<TokenStatusDto> {
-    const claims = this.signer.verifyAccess(token);
+    const claims = await this.signer.verifyAccess(token);
     if (!claims || !(await findLiveSession(this.db, claims.sid))) return { active: false };
     return { active: true, ...claims };
   }

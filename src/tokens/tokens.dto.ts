@@ -130,22 +130,40 @@ export const EXAMPLE_STATUS: TokenStatusDto = {
   exp: 1795255500,
 };
 
-/** The public half of a signing key (RFC 7517 §4, RFC 7518 §6.2.1). */
+/** The public half of a signing key (RFC 7517 §4, RFC 7518 §6.2.1 and §6.3.1). */
 export class JwkDto {
-  @ApiProperty({ enum: ['EC'], description: 'Key type.' })
+  @ApiProperty({ enum: ['EC', 'RSA'], description: 'Key type.' })
   kty!: string;
 
-  @ApiProperty({ enum: ['P-256'], description: 'Curve.' })
-  crv!: string;
-
-  @ApiProperty({ example: 'f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU', description: 'Coordinate x, base64url.' })
-  x!: string;
-
-  @ApiProperty({ example: 'x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0', description: 'Coordinate y, base64url.' })
-  y!: string;
+  @ApiProperty({ required: false, enum: ['P-256'], description: 'Curve of an EC key.' })
+  crv?: string;
 
   @ApiProperty({
-    example: '019aa8d2-6b11-7e35-a5d0-2c1e8f9b7a66',
+    required: false,
+    example: 'f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU',
+    description: 'Coordinate x of an EC key, base64url.',
+  })
+  x?: string;
+
+  @ApiProperty({
+    required: false,
+    example: 'x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0',
+    description: 'Coordinate y of an EC key, base64url.',
+  })
+  y?: string;
+
+  @ApiProperty({
+    required: false,
+    example: 'sXchDaQebHnPiGvyDOAT4saGEUetSyo9MKLOoWFsueri23bOdgWp4Dy1WlUzewbgBHod5pcM9H95GQRV3JDXboI',
+    description: 'Modulus of an RSA key, base64url.',
+  })
+  n?: string;
+
+  @ApiProperty({ required: false, example: 'AQAB', description: 'Exponent of an RSA key, base64url.' })
+  e?: string;
+
+  @ApiProperty({
+    example: 'oKIywvGUpTVTyxMQ3bwIIeQUudfr_CkLMjCE19ECD-U',
     description: 'Names the key; the `kid` in the header of an access token.',
   })
   kid!: string;
@@ -153,7 +171,7 @@ export class JwkDto {
   @ApiProperty({ enum: ['sig'], description: 'For signatures.' })
   use!: string;
 
-  @ApiProperty({ enum: ['ES256'], description: 'The only algorithm to accept with it.' })
+  @ApiProperty({ enum: ['ES256', 'RS256'], description: 'The only algorithm to accept with it.' })
   alg!: string;
 }
 
@@ -161,3 +179,17 @@ export class JwkSetDto {
   @ApiProperty({ type: [JwkDto], description: 'Every key that a valid access token may be signed with.' })
   keys!: JwkDto[];
 }
+
+export const EXAMPLE_JWKS: JwkSetDto = {
+  keys: [
+    {
+      kty: 'EC',
+      crv: 'P-256',
+      x: 'f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU',
+      y: 'x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0',
+      kid: 'oKIywvGUpTVTyxMQ3bwIIeQUudfr_CkLMjCE19ECD-U',
+      use: 'sig',
+      alg: 'ES256',
+    },
+  ],
+};

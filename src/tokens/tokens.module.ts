@@ -9,6 +9,7 @@ import { Enrollment } from './enrollment.entity.js';
 import { JwksController } from './jwks.controller.js';
 import { Session } from './session.entity.js';
 import { SigningKey } from './signing-key.entity.js';
+import { SigningKeyRing } from './signing-key-ring.js';
 import { SigningKeys } from './signing-keys.js';
 import { TokenKeys } from './token-keys.js';
 import { TokenSigner } from './token.signer.js';
@@ -17,7 +18,7 @@ import { Tokens } from './tokens.service.js';
 
 @Module({
   imports: [TypeOrmModule.forFeature([SigningKey])],
-  providers: [SigningKeys, TokenKeys],
+  providers: [SigningKeyRing, SigningKeys, TokenKeys],
   exports: [SigningKeys, TokenKeys],
 })
 class TokenKeysModule {}
@@ -36,7 +37,7 @@ class TokenKeysModule {}
         secretOrKeyProvider: (request, tokenOrPayload, options) =>
           request === JwtSecretRequestType.VERIFY
             ? keys.forToken(tokenOrPayload as string)
-            : keys.forSigning(options && 'header' in options ? options.header?.typ : undefined),
+            : keys.forSigning(options && 'header' in options ? options.header : undefined),
       }),
     }),
   ],

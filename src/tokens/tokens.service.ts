@@ -3,7 +3,7 @@ import { InjectEntityManager } from '@nestjs/typeorm';
 import { randomBytes } from 'node:crypto';
 import type { EntityManager } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
-import { Audit } from '../audit/audit.service.js';
+import { Audit, type By } from '../audit/audit.service.js';
 import type { Client } from '../audit/client.js';
 import { Config } from '../config/config.js';
 import { Keys } from '../crypto/keys.js';
@@ -35,6 +35,8 @@ export interface SignedIn {
   roles: readonly string[];
   proved: readonly string[];
   amr: readonly string[];
+  /** What a trusted browser stood in for. */
+  trustedMethod: string | null;
   client: Client;
 }
 
@@ -62,7 +64,7 @@ export class Tokens {
   /** Starts a session. Only the sign-in pipeline may call this. */
   async startSession(
     tx: EntityManager,
-    { userId, roles, proved, amr, client }: SignedIn,
+    { userId, roles, proved, amr, trustedMethod, client }: SignedIn,
   ): Promise<TokenPair & { sessionId: string; acr: Acr }> {
     const { refreshIdleTtlSeconds, refreshMaxTtlSeconds, sessionsPerUser } = this.config.tokens;
     const sessionId = uuidv7();
@@ -73,6 +75,7 @@ export class Tokens {
       userId,
       proved,
       amr,
+      trustedMethod,
       refreshSalt,
       ip: client.ip,
       userAgent: client.userAgent,
@@ -168,6 +171,13 @@ export class Tokens {
   /** Ends every session of a user, or every one but the present. */
   async endSessionsOf(tx: EntityManager, userId: string, reason: string, keep: string | null = null): Promise<void> {
     await endSessionsOf(tx, userId, reason, keep);
+  }
+
+  /** Ends every session of a user, with an event for each: whoever follows sessions learns which ones are gone. */
+  async revokeSessionsOf(tx: EntityManager, userId: string, reason: string, by: By): Promise<void> {
+    const ended = await endSessionsOf(tx, userId, reason, null);
+    const subjects = ended.map((sessionId) => ({ userId, sessionId }));
+    await this.audit.recordEach(tx, 'session.revoked', subjects, by, { reason });
   }
 
   /** A fresh access token after a factor was proved again; null where the session has ended meanwhile. */

@@ -391,7 +391,7 @@ describe('the first factor was a message: its channel proves nothing new', () =>
 });
 
 describe('the browser is trusted: the password is enough', () => {
-  const browserTrusted = true;
+  const trustedMethod = 'totp';
 
   it.each<[policy: PolicyName, who: string, facts: UserFacts]>([
     ['EMAIL_OR_TOTP', 'a new user', {}],
@@ -400,7 +400,7 @@ describe('the browser is trusted: the password is enough', () => {
     ['OPTIONAL', 'has opted in', { devices: [app], required: true }],
     ['OPTIONAL', 'nobody demands one', {}],
   ])('%s %s', (policy, _who, facts) => {
-    expect(decideAfterFirstFactor(user(POLICIES[policy], { ...facts, browserTrusted }))).toEqual(IN);
+    expect(decideAfterFirstFactor(user(POLICIES[policy], { ...facts, trustedMethod }))).toEqual(IN);
   });
 });
 

@@ -27,10 +27,10 @@ export interface Facts {
   addresses: readonly MethodType[];
   /** What was proved first where that was a message: the same channel proves nothing new. */
   firstChannel?: MethodType | null;
-  /** Whether the sign-in comes from a browser that the user told us to trust. */
-  browserTrusted?: boolean;
-  /** Methods of which a device can be created; asked only where an enrollment may follow. */
-  enrollable?: readonly MethodType[];
+  /** What was proved when the user told us to trust the browser that the sign-in comes from. */
+  trustedMethod?: MethodType | null;
+  /** Methods of which a device can be created. */
+  enrollable: readonly MethodType[];
 }
 
 export type AfterFirstFactor =
@@ -55,7 +55,7 @@ export function requiredBy({ policy, required }: Facts): 'policy' | 'user' | nul
  * What follows the first factor, whichever it was:
  *
  * 1. nobody demands a second factor and the user does not want one → in;
- * 2. the browser was trusted at an earlier second factor → in;
+ * 2. the browser was trusted at an earlier second factor, by a method that still counts → in;
  * 3. a confirmed device of a trusted method, on another channel than the first factor → that one is asked;
  * 4. the fallback, on another channel, where the account has an address for it → that is asked;
  * 5. nobody demands one after all → in;
@@ -65,7 +65,7 @@ export function requiredBy({ policy, required }: Facts): 'policy' | 'user' | nul
 export function decideAfterFirstFactor(facts: Facts): AfterFirstFactor {
   const demanded = requiredBy(facts) !== null;
   if (!demanded && !isWanted(facts)) return { next: 'authenticated' };
-  if (facts.browserTrusted) return { next: 'authenticated' };
+  if (facts.trustedMethod && standsIn(facts.policy, facts.trustedMethod)) return { next: 'authenticated' };
 
   const device = allowedDevices(facts).find(({ type }) => type !== facts.firstChannel);
   if (device) return { next: 'second_factor_required', ask: { deviceId: device.id } };
@@ -136,6 +136,13 @@ export function decideRequirement(facts: Facts, required: boolean): PreferenceVe
   return canBeAsked ? { allowed: true } : { allowed: false, reason: 'two_factor_not_configured' };
 }
 
+/** Whether a user, with what he has, could complete a sign-in under another policy without enrolling anything. */
+export function isPreparedFor(facts: Facts, policy: Policy): boolean {
+  if (policy.trusted.includes('none')) return true;
+  const then = { ...facts, policy };
+  return allowedDevices(then).some(isUsable) || policy.trusted.includes(usableFallback(then) ?? 'none');
+}
+
 /** Whether the removal of a device would leave a demanded second factor without any that works. */
 export function isLastDevice(facts: Facts, deviceId: string): boolean {
   if (requiredBy(facts) === null) return false;
@@ -145,13 +152,19 @@ export function isLastDevice(facts: Facts, deviceId: string): boolean {
   );
 }
 
-function isUsable({ type, disabled }: DeviceFact): boolean {
+/** Whether a device can be relied on: it works, and it is not the sheet for the day another one is lost. */
+export function isUsable({ type, disabled }: DeviceFact): boolean {
   return !disabled && type !== 'recovery_codes';
 }
 
 /** Of which a device can be created to satisfy the policy; not one on the channel that was proved already. */
-function enrollableMethods({ policy, enrollable = [], firstChannel }: Facts): MethodType[] {
+function enrollableMethods({ policy, enrollable, firstChannel }: Facts): MethodType[] {
   return enrollable.filter((method) => policy.trusted.includes(method) && method !== firstChannel);
+}
+
+/** Whether a browser that was trusted by this method may go on without a second factor. */
+function standsIn({ trusted }: Policy, method: MethodType): boolean {
+  return method === 'recovery_codes' || trusted.includes(method);
 }
 
 function isWanted({ preferred, policy }: Facts): boolean {

@@ -53,6 +53,6 @@ function toDto(facts: UserFacts): TwoFactorDto {
     methods: facts.policy.trusted.filter((method) => method !== 'none'),
     devices: allowedDevices(facts).map((device) => toDeviceSummary(device)),
     recoveryCodesLeft: facts.recoveryCodesLeft,
-    deadline: null,
+    deadline: facts.deadline?.toISOString() ?? null,
   };
 }

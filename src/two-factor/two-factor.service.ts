@@ -3,26 +3,31 @@ import { InjectEntityManager } from '@nestjs/typeorm';
 import type { EntityManager } from 'typeorm';
 import { Audit } from '../audit/audit.service.js';
 import type { Client } from '../audit/client.js';
-import { Config } from '../config/config.js';
 import { rowsOf } from '../database/sql.js';
 import { Notifications } from '../notifications/notifications.service.js';
 import { Problem } from '../problems/problem.js';
 import { User } from '../users/user.entity.js';
 import { bumpEpoch } from '../users/user.queries.js';
-import { findStoredFacts, type ConfirmedDevice } from './facts.queries.js';
+import { ConfiguredPolicy, type Rules } from './configured-policy.js';
+import { findStoredFacts, type ConfirmedDevice, type StoredFacts } from './facts.queries.js';
 import {
   decidePreference,
   decideRequirement,
+  isPreparedFor,
   type Facts,
   type MethodType,
-  type Policy,
   type PreferenceVerdict,
 } from './policy.js';
+import { deadlinesOf, policyOf, requirementOf, rulesAt } from './requirement.js';
 
 /** The facts of a user, with the devices' names and addresses for those who show them. */
 export interface UserFacts extends Facts {
   devices: readonly ConfirmedDevice[];
   recoveryCodesLeft: number;
+  /** All that apply to him, the configuration's first. */
+  rules: Rules;
+  /** When he must have enrolled something, where what he has will not do for ever. */
+  deadline: Date | null;
 }
 
 export interface PreferenceChange {
@@ -32,25 +37,33 @@ export interface PreferenceChange {
 
 @Injectable()
 export class TwoFactor {
-  private readonly policy: Policy;
-
   constructor(
     @InjectEntityManager() private readonly db: EntityManager,
     private readonly audit: Audit,
     private readonly notifications: Notifications,
-    { twoFactor, sms }: Config,
-  ) {
-    // Trusting text messages means nothing where none can be sent.
-    const trusted = twoFactor.trustedMethods.filter((method) => method !== 'sms' || sms.driver !== null);
-    this.policy = { trusted, fallback: twoFactor.fallbackMethod };
-  }
+    private readonly configured: ConfiguredPolicy,
+  ) {}
 
   /** @throws Problem invalid_token, where the user was removed or deactivated a moment ago */
   async factsOf(db: EntityManager, userId: string): Promise<UserFacts> {
     const stored = await findStoredFacts(db, userId);
-    if (!stored) throw new Problem('invalid_token');
-    return {
-      policy: this.policy,
+    if (!stored?.active) throw new Problem('invalid_token');
+    return this.completed(stored);
+  }
+
+  /** The same for somebody else, who may be inactive. */
+  async findFactsOf(db: EntityManager, userId: string): Promise<UserFacts | null> {
+    const stored = await findStoredFacts(db, userId);
+    return stored && this.completed(stored);
+  }
+
+  private completed(stored: StoredFacts): UserFacts {
+    const rules = this.configured.with(stored.rules);
+    const { fallback, enrollable } = this.configured;
+    const facts = {
+      policy: policyOf(requirementOf(rules), fallback),
+      rules,
+      enrollable,
       required: stored.twoFactorRequired,
       preferred: stored.preferredMethod,
       devices: stored.devices,
@@ -60,6 +73,7 @@ export class TwoFactor {
         ...(stored.phoneNumber === null ? [] : (['sms'] as const)),
       ],
     };
+    return { ...facts, deadline: this.deadlineOf(facts) };
   }
 
   /** Changes what a user may decide himself; sign-ins that are under way become void. */
@@ -82,6 +96,16 @@ export class TwoFactor {
       if (preferred !== facts.preferred || required !== facts.required) await this.tell(tx, userId, preferred);
       return { ...facts, required, preferred };
     });
+  }
+
+  /** The first deadline to come that what the user has will not meet. */
+  private deadlineOf(facts: Facts & { rules: Rules }): Date | null {
+    const { rules } = facts;
+    const unmet = deadlinesOf(rules).find((deadline) => {
+      const then = policyOf(requirementOf(rulesAt(rules, deadline)), this.configured.fallback);
+      return !isPreparedFor(facts, then);
+    });
+    return unmet ?? null;
   }
 
   private async tell(tx: EntityManager, userId: string, method: string | null): Promise<void> {

@@ -1,5 +1,5 @@
 import type { EntityManager } from 'typeorm';
-import { firstRow } from '../database/sql.js';
+import { firstRow, rowsOf } from '../database/sql.js';
 
 export interface NewUser {
   id: string;
@@ -36,6 +36,46 @@ export async function insertUser(tx: EntityManager, user: NewUser): Promise<bool
     ],
   );
   return inserted !== null;
+}
+
+/** Removes a user and, with the row, everything that is his; the audit log has no foreign key and stays. */
+export async function deleteUser(tx: EntityManager, userId: string): Promise<void> {
+  await rowsOf(tx, 'DELETE FROM users WHERE id = $1', [userId]);
+}
+
+export async function storeProfile(
+  tx: EntityManager,
+  userId: string,
+  { firstName, lastName, locale }: Pick<NewUser, 'firstName' | 'lastName' | 'locale'>,
+): Promise<void> {
+  await rowsOf(tx, 'UPDATE users SET first_name = $2, last_name = $3, locale = $4, updated_at = now() WHERE id = $1', [
+    userId,
+    firstName,
+    lastName,
+    locale,
+  ]);
+}
+
+export async function storeRoles(tx: EntityManager, userId: string, roles: readonly string[]): Promise<void> {
+  await rowsOf(tx, 'UPDATE users SET roles = $2, updated_at = now() WHERE id = $1', [userId, roles]);
+}
+
+/** With a new epoch: a link or a code token from before must not outlive a deactivation. */
+export async function storeActive(tx: EntityManager, userId: string, active: boolean): Promise<void> {
+  await rowsOf(tx, 'UPDATE users SET active = $2, epoch = epoch + 1, updated_at = now() WHERE id = $1', [
+    userId,
+    active,
+  ]);
+}
+
+/** Takes a user's own settings of the second factor back to what the policy says, in a new epoch. */
+export async function forgetPreferences(tx: EntityManager, userId: string, keepRequired: boolean): Promise<void> {
+  await rowsOf(
+    tx,
+    `UPDATE users SET preferred_method = NULL, two_factor_required = two_factor_required AND $2, epoch = epoch + 1,
+            updated_at = now() WHERE id = $1`,
+    [userId, keepRequired],
+  );
 }
 
 /** Makes every open challenge and enrollment of the user void, and locks his row for the rest of the transaction. */

@@ -55,6 +55,11 @@ export class Users {
     return tx.findOne(User, { where: { id, active: true }, lock: { mode: 'for_no_key_update' } });
   }
 
+  /** The same for an inactive one too, who may even be removed meanwhile. */
+  lock(tx: EntityManager, id: string): Promise<User | null> {
+    return tx.findOne(User, { where: { id }, lock: { mode: 'pessimistic_write' } });
+  }
+
   /** @throws Problem invalid_token, where the user was removed or deactivated a moment ago */
   async getActive(id: string, db?: EntityManager): Promise<User> {
     const user = await this.findActive(id, db);

@@ -22,7 +22,14 @@ describe('docs/configuration.md', () => {
 
   it('marks secrets', () => {
     const secret = renderConfigurationDocs().match(/(?<=^\| `)\w+(?=` \(secret\))/gm);
-    expect(secret).toEqual(['DATABASE_URL', 'SECRET_KEY', 'ENCRYPTION_KEYS', 'SMTP_URL', 'TWILIO_AUTH_TOKEN']);
+    expect(secret).toEqual([
+      'DATABASE_URL',
+      'SECRET_KEY',
+      'ENCRYPTION_KEYS',
+      'SMTP_URL',
+      'TWILIO_AUTH_TOKEN',
+      'SIGNING_KEY',
+    ]);
   });
 });
 

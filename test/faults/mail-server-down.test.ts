@@ -13,6 +13,7 @@ import { JobsModule } from '../../src/jobs/jobs.module.js';
 import type { Message } from '../../src/notifications/messages.js';
 import { NotificationsModule } from '../../src/notifications/notifications.module.js';
 import { Notifications, type MessageOptions } from '../../src/notifications/notifications.service.js';
+import { EMPTY_AUDIT_LOG } from '../support/audit-log.js';
 import { MailServer } from '../support/mail-server.js';
 import { createDatabase } from '../support/postgres.js';
 import { shiftedUrl, TestClock } from '../support/test-clock.js';
@@ -79,7 +80,7 @@ afterAll(async () => {
 
 beforeEach(async () => {
   server.reset();
-  await rows('DELETE FROM audit_events');
+  await rows(EMPTY_AUDIT_LOG);
 });
 
 afterEach(async () => {

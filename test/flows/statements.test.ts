@@ -43,10 +43,11 @@ async function statementsOf<T>(send: () => Promise<T>): Promise<{ answer: T; sta
 }
 
 /** Known or not, right or wrong: the same three. */
-const REFUSED_PASSWORD = ['INSERT failure_counters', 'SELECT users', 'INSERT audit_events'];
+const REFUSED_PASSWORD = ['INSERT failure_counters', 'SELECT users', 'INSERT audit_events, INSERT audit_unsealed'];
 
-/** Devices, addresses, recovery codes that are left: all that a decision looks at. */
-const FACTS = 'SELECT recovery_codes, otp_devices, users, otp_devices';
+/** Devices, addresses, recovery codes that are left, rules of three levels: all that a decision looks at. */
+const FACTS =
+  'SELECT recovery_codes, otp_devices, requirement_rules, requirement_rules, requirement_rules, users, otp_devices';
 
 /** What every right password costs before it is clear what follows. */
 const RIGHT_PASSWORD = [
@@ -60,7 +61,13 @@ const RIGHT_PASSWORD = [
 
 const CHARGED_ATTEMPT = ['UPDATE challenges, UPDATE otp_devices', 'START', 'LOCK users', 'LOCK otp_devices'];
 
-const NEW_SESSION = ['SELECT users', FACTS, 'UPDATE sessions, INSERT sessions', 'INSERT audit_events', 'COMMIT'];
+const NEW_SESSION = [
+  'SELECT users',
+  FACTS,
+  'UPDATE sessions, INSERT sessions',
+  'INSERT audit_events, INSERT audit_unsealed',
+  'COMMIT',
+];
 
 beforeAll(() => {
   prototype.query = follow;
@@ -96,7 +103,7 @@ describe('statements of a sign-in with a second factor', () => {
       'INSERT destination_sends',
       'INSERT challenges',
       'ENQUEUE message',
-      'INSERT audit_events',
+      'INSERT audit_events, INSERT audit_unsealed',
       'COMMIT',
     ]);
     expect(asked.statements).toHaveLength(12);
@@ -127,7 +134,7 @@ describe('statements of a sign-in with a second factor', () => {
       'INSERT destination_sends',
       'INSERT challenges',
       'ENQUEUE message',
-      'INSERT audit_events',
+      'INSERT audit_events, INSERT audit_unsealed',
       'COMMIT',
     ]);
     expect(asked.statements).toHaveLength(12);
@@ -135,7 +142,7 @@ describe('statements of a sign-in with a second factor', () => {
     const { codeToken } = asked.answer.body;
     const wrong = await statementsOf(() => secondFactor(app, codeToken, 'wrong'));
     expect(wrong.answer.status).toBe(401);
-    expect(wrong.statements).toEqual([...CHARGED_ATTEMPT, 'INSERT audit_events', 'COMMIT']);
+    expect(wrong.statements).toEqual([...CHARGED_ATTEMPT, 'INSERT audit_events, INSERT audit_unsealed', 'COMMIT']);
     expect(wrong.statements).toHaveLength(6);
 
     await app.clock.advance(3);
@@ -160,7 +167,7 @@ describe('statements of a sign-in with a second factor', () => {
       ...RIGHT_PASSWORD,
       'SELECT otp_devices',
       'INSERT challenges',
-      'INSERT audit_events',
+      'INSERT audit_events, INSERT audit_unsealed',
       'COMMIT',
     ]);
     expect(asked.statements).toHaveLength(10);
@@ -195,7 +202,7 @@ describe('statements of a sign-in without a second factor', () => {
       expect(statements).toEqual([
         ...RIGHT_PASSWORD,
         'UPDATE sessions, INSERT sessions',
-        'INSERT audit_events',
+        'INSERT audit_events, INSERT audit_unsealed',
         'COMMIT',
       ]);
       expect(statements).toHaveLength(9);

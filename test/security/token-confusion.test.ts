@@ -16,6 +16,7 @@ const ROUTES: Readonly<Record<string, Row>> = {
   'POST /api/v1/users': ['everybody', 400],
   'GET /api/v1/users/me': ['access', 200],
   'PATCH /api/v1/users/me': ['access', 200],
+  'DELETE /api/v1/users/me': ['access', 204],
   'POST /api/v1/users/me/password': ['access', 400],
   'GET /api/v1/users/me/two-factor': ['access', 200],
   'PATCH /api/v1/users/me/two-factor': ['access', 200],
@@ -40,6 +41,31 @@ const ROUTES: Readonly<Record<string, Row>> = {
   'DELETE /api/v1/otp-devices/:id': ['access', 404],
   'POST /api/v1/otp-devices/:id/challenge': ['access or enrollment', 404],
   'POST /api/v1/otp-devices/:id/confirm': ['access or enrollment', 400],
+  'GET /api/v1/admin/users': ['access', 403],
+  'GET /api/v1/admin/users/:id': ['access', 403],
+  'PATCH /api/v1/admin/users/:id': ['access', 403],
+  'DELETE /api/v1/admin/users/:id': ['access', 403],
+  'POST /api/v1/admin/users/:id/two-factor/reset': ['access', 403],
+  'DELETE /api/v1/admin/users/:id/sessions': ['access', 403],
+  'POST /api/v1/admin/users/:id/unlock': ['access', 403],
+  'POST /api/v1/admin/users/:id/recovery-link': ['access', 403],
+  'GET /api/v1/admin/two-factor/policy': ['access', 403],
+  'PUT /api/v1/admin/two-factor/policy': ['access', 403],
+  'PUT /api/v1/admin/two-factor/policy/roles/:role': ['access', 403],
+  'DELETE /api/v1/admin/two-factor/policy/roles/:role': ['access', 403],
+  'POST /api/v1/admin/two-factor/policy/preview': ['access', 403],
+  'GET /api/v1/admin/users/:id/two-factor': ['access', 403],
+  'PATCH /api/v1/admin/users/:id/two-factor': ['access', 403],
+  'POST /api/v1/admin/users/two-factor': ['access', 403],
+  'GET /api/v1/admin/webhooks': ['access', 403],
+  'POST /api/v1/admin/webhooks': ['access', 403],
+  'GET /api/v1/admin/webhooks/:id': ['access', 403],
+  'PATCH /api/v1/admin/webhooks/:id': ['access', 403],
+  'DELETE /api/v1/admin/webhooks/:id': ['access', 403],
+  'POST /api/v1/admin/webhooks/:id/rotate-secret': ['access', 403],
+  'POST /api/v1/admin/webhooks/:id/test': ['access', 403],
+  'GET /api/v1/admin/webhooks/:id/deliveries': ['access', 403],
+  'POST /api/v1/admin/webhooks/:id/deliveries/:deliveryId/redeliver': ['access', 403],
   // opened by a signature instead of a token
   'POST /api/v1/webhooks/twilio/status': ['everybody', 403],
   // Pages that post the token of a link; opening one does nothing.
@@ -53,6 +79,7 @@ const ROUTES: Readonly<Record<string, Row>> = {
   'GET /dev/outbox': ['everybody', 200],
   'GET /dev/outbox.json': ['everybody', 200],
   'DELETE /dev/outbox': ['everybody', 204],
+  'GET /api/v1/admin/audit-events': ['access', 403],
 };
 
 const rows = Object.entries(ROUTES).map(([route, [who, status]]) => ({ route, who, status }));
@@ -98,9 +125,11 @@ describe('one token of every kind, sent to every route', () => {
   });
 
   it.each(rows)('$route takes $who, and no other token', async ({ route, who, status }) => {
+    // What ends an account must not end the one that the other rows need.
+    const access = route === 'DELETE /api/v1/users/me' ? (await enrolledPerson()).session.accessToken : tokens.access;
     const answers = {
       none: await send(route),
-      access: await send(route, bearer(tokens.access)),
+      access: await send(route, bearer(access)),
       enrollment: await send(route, bearer(tokens.enrollment)),
       code: await send(route, bearer(tokens.code)),
       refresh: await send(route, bearer(tokens.refresh)),
@@ -297,7 +326,7 @@ describe('a token whose signature proves nothing', () => {
 
 describe('a token signed with a key that is not ours', () => {
   it('HMAC with the public key, in every form that it is published or exported in', async () => {
-    const { publicKey, kid } = app.app.get(SigningKeys, { strict: false }).current;
+    const { verifyingKey: publicKey, kid } = app.app.get(SigningKeys, { strict: false }).current;
     const jwks = await app.app.inject('/.well-known/jwks.json');
     const jwk = (JSON.parse(jwks.body) as { keys: Record<string, string>[] }).keys[0] ?? {};
     const pem = publicKey.export({ format: 'pem', type: 'spki' }).toString();
@@ -335,7 +364,7 @@ describe('a token signed with a key that is not ours', () => {
   });
 
   it('RSA, RSA-PSS and other curves under our key id, and our key under another algorithm', async () => {
-    const { privateKey: ours, kid } = app.app.get(SigningKeys, { strict: false }).current;
+    const { signingKey: ours, kid } = app.app.get(SigningKeys, { strict: false }).current;
     const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey;
     const p256 = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey;
     const p384 = generateKeyPairSync('ec', { namedCurve: 'P-384' }).privateKey;
@@ -631,7 +660,7 @@ function ecdsa(key: KeyObject, hash = 'sha256'): (data: Buffer) => Buffer {
 
 /** The holder's access token with other claims, signed with the service's own key; `raw` puts a number's spelling in. */
 function forge(claims: Json, header: Json = {}, raw: Record<string, string> = {}): string {
-  const { privateKey, kid } = app.app.get(SigningKeys, { strict: false }).current;
+  const { signingKey: privateKey, kid } = app.app.get(SigningKeys, { strict: false }).current;
   const now = app.clock.seconds();
   const all: Json = { ...partsOf(tokens.access).claims, iat: now, exp: now + 300, auth_time: now, ...claims };
   const text = Object.entries(raw).reduce(

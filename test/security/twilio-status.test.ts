@@ -1,6 +1,7 @@
 import { createHmac } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { startApp, type TestApp } from '../support/app.js';
+import { EMPTY_AUDIT_LOG } from '../support/audit-log.js';
 
 const PATH = '/api/v1/webhooks/twilio/status';
 const TOKEN = '0123456789abcdef0123456789abcdef';
@@ -33,7 +34,7 @@ beforeAll(async () => {
 
 afterAll(() => app?.close());
 
-afterEach(() => app.sql(`DELETE FROM audit_events`));
+afterEach(() => app.sql(EMPTY_AUDIT_LOG));
 
 /** As Twilio signs: the URL, then every parameter in the order of the names, keyed with the auth token. */
 function signatureOf(form: Record<string, string>, url = URL_OF_IT, token = TOKEN): string {

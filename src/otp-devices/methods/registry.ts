@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
+import { ConfiguredPolicy } from '../../two-factor/configured-policy.js';
 import type { MethodType } from '../../two-factor/policy.js';
-import { Config } from '../../config/config.js';
 import { EmailMethod } from './email.js';
 import type { Method } from './method.js';
 import { RecoveryCodesMethod } from './recovery-codes.js';
@@ -13,8 +13,6 @@ const PASSWORD_AMR: readonly string[] = ['pwd'];
 /** Every method there is. Another one is a file beside these and a line here. */
 @Injectable()
 export class Methods {
-  /** The types of which a user can create a device; recovery codes come with another one. */
-  readonly enrollable: readonly MethodType[];
   private readonly byType: ReadonlyMap<MethodType, Method>;
 
   constructor(
@@ -22,16 +20,14 @@ export class Methods {
     sms: SmsMethod,
     totp: TotpMethod,
     recoveryCodes: RecoveryCodesMethod,
-    config: Config,
+    private readonly configured: ConfiguredPolicy,
   ) {
     this.byType = new Map([email, sms, totp, recoveryCodes].map((method: Method) => [method.type, method]));
-    // Without a driver nobody could receive a text message; the method stays for what was proved by it before.
-    this.enrollable = config.sms.driver === null ? ['email', 'totp'] : ['email', 'sms', 'totp'];
   }
 
   /** Null where nobody can create a device of it. */
   find(type: MethodType): Method | null {
-    return this.enrollable.includes(type) ? this.get(type) : null;
+    return this.configured.enrollable.includes(type) ? this.get(type) : null;
   }
 
   get(type: MethodType): Method {

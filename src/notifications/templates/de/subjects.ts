@@ -16,6 +16,9 @@ export const subjects: PartialTexts['subjects'] = {
   'factor-changed': () => 'Die Einstellungen Ihres zweiten Faktors wurden geändert',
   'refresh-token-reused': () => 'Eine Ihrer Sitzungen wurde beendet',
   'browser-trusted': () => 'Ein Browser wurde als vertrauenswürdig markiert',
+  'two-factor-reset': () => 'Ihr zweiter Faktor wurde zurückgesetzt',
+  'account-deactivated': () => 'Ihr Konto wurde deaktiviert',
+  'account-deleted': () => 'Ihr Konto wurde gelöscht',
 };
 
 export const deviceTypes: PartialTexts['deviceTypes'] = {

@@ -16,6 +16,9 @@ export const subjects: LocaleTexts['subjects'] = {
   'factor-changed': () => 'The settings of your second factor were changed',
   'refresh-token-reused': () => 'One of your sessions was ended',
   'browser-trusted': () => 'A browser was marked as trusted',
+  'two-factor-reset': () => 'Your second factor was reset',
+  'account-deactivated': () => 'Your account was deactivated',
+  'account-deleted': () => 'Your account was deleted',
 };
 
 export const deviceTypes: LocaleTexts['deviceTypes'] = {
