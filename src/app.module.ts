@@ -10,6 +10,7 @@ import { CryptoModule } from './crypto/crypto.module.js';
 import { DatabaseModule } from './database/database.module.js';
 import { DeliveryModule } from './delivery/delivery.module.js';
 import { DevModule } from './dev/dev.module.js';
+import { GatewayModule } from './gateway/gateway.module.js';
 import { HealthModule } from './health/health.module.js';
 import { JobsModule } from './jobs/jobs.module.js';
 import { NotificationsModule } from './notifications/notifications.module.js';
@@ -22,15 +23,7 @@ import { TokenGuard } from './tokens/token.guard.js';
 import { TokensModule } from './tokens/tokens.module.js';
 import { WebhooksModule } from './webhooks/webhooks.module.js';
 
-const platform = [
-  ClockModule,
-  CryptoModule,
-  DatabaseModule,
-  AuditModule,
-  JobsModule,
-  NotificationsModule,
-  ThrottlingModule,
-];
+const platform = [ClockModule, CryptoModule, DatabaseModule, AuditModule, NotificationsModule, ThrottlingModule];
 
 @Module({
   providers: [
@@ -40,15 +33,18 @@ const platform = [
   ],
 })
 export class AppModule {
-  static with(config: Config): DynamicModule {
+  /** `worksJobs`: false for the command line, which adds to the queue and leaves the work to the service. */
+  static with(config: Config, { worksJobs = true }: { worksJobs?: boolean } = {}): DynamicModule {
     const development = config.server.production ? [] : [DevModule];
     return {
       module: AppModule,
       imports: [
         ConfigModule.with(config),
+        JobsModule.with({ worksJobs }),
         ...platform,
         TokensModule,
         SignInModule,
+        GatewayModule,
         AdminModule,
         DeliveryModule,
         AuditLogModule,

@@ -5,6 +5,7 @@ import { STATUS_CODES, type IncomingMessage } from 'node:http';
 import { v7 as uuidv7 } from 'uuid';
 import type { Config } from './config/config.js';
 import { parseFormBody } from './form-body.js';
+import { readForwardRequest } from './gateway/forward-request.js';
 import { parseJsonBody } from './json-body.js';
 import { TWILIO_STATUS_PATH } from './notifications/twilio.js';
 import { serveDocuments } from './openapi/serve-documents.js';
@@ -27,6 +28,8 @@ const MAX_FIELD_ERRORS = 50;
 const API_PREFIX = 'api/v1';
 const AT_THE_ROOT = [
   '.well-known/jwks.json',
+  '.well-known/openid-configuration',
+  '.well-known/oauth-authorization-server',
   'health/live',
   'health/ready',
   'problems',
@@ -40,7 +43,8 @@ const AT_THE_ROOT = [
 /** Nest's own JSON parser is off: {@link parseJsonBody} is stricter. */
 export const APP_OPTIONS = { bodyParser: false, abortOnError: false } as const;
 
-export function createAdapter({ server }: Config): FastifyAdapter {
+export function createAdapter(config: Config): FastifyAdapter {
+  const { server } = config;
   return new FastifyAdapter({
     bodyLimit: BODY_LIMIT,
     requestTimeout: REQUEST_TIMEOUT,
@@ -51,16 +55,17 @@ export function createAdapter({ server }: Config): FastifyAdapter {
     genReqId: (request: IncomingMessage) => readRequestId(request.headers['x-request-id']) ?? uuidv7(),
     // Django's routes end in a slash, and so do the clients that were written for them.
     routerOptions: { ignoreTrailingSlash: true },
+    rewriteUrl: readForwardRequest,
     // Refused before any hook or route is reached; otherwise Fastify answers in its own words and repeats the path.
     frameworkErrors(error: Error, request: FastifyRequest, reply: FastifyReply) {
       void reply.headers({ 'x-request-id': request.id, 'x-content-type-options': 'nosniff' });
-      new ProblemFilter().send(error, request, reply);
+      new ProblemFilter(config).send(error, request, reply);
     },
     clientErrorHandler(error, socket) {
       if (!socket.writable) return socket.destroy();
       const tooLarge = (error as { code?: string }).code === 'HPE_HEADER_OVERFLOW';
       const problem = new Problem(tooLarge ? 'headers_too_large' : 'malformed_body');
-      const body = JSON.stringify(bodyOf(problem, uuidv7()));
+      const body = JSON.stringify(bodyOf(problem, uuidv7(), server.basePath));
       socket.end(
         `HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status] ?? ''}\r\nContent-Type: application/problem+json; charset=utf-8\r\nContent-Length: ${Buffer.byteLength(body)}\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n${body}`,
       );

@@ -27,6 +27,25 @@ async function start(): Promise<void> {
   app.enableShutdownHooks(['SIGINT', 'SIGTERM'], { useProcessExit: true });
   await app.listen({ port: config.server.port, host: config.server.host });
   greet(app, config);
+  await createFirstAdmin(app, config);
+}
+
+/** Its link goes to stdout by itself, once: a log is kept, copied and read by others. */
+async function createFirstAdmin(app: NestFastifyApplication, { accounts }: Config): Promise<void> {
+  if (accounts.bootstrapAdminEmail === null) return;
+  const { AdminCreation } = await import('./admin/admin-creation.service.js');
+  const link = await app.get(AdminCreation).createFirst(accounts.bootstrapAdminEmail);
+  if (link === null) return;
+  if (link === 'taken') {
+    new Logger('Countersign').warn(
+      'The address of BOOTSTRAP_ADMIN_EMAIL has an account, and nobody is an administrator. If the account is yours, promote it with: countersign users create-admin',
+    );
+    return;
+  }
+  const until = link.expiresAt.toISOString();
+  process.stdout.write(
+    `The first administrator was made. Choose his password, once and until ${until}:\n${link.url}\n`,
+  );
 }
 
 function greet(app: NestFastifyApplication, { server, mail }: Config): void {

@@ -7,11 +7,14 @@ import { migrate } from './database/migrate.js';
 const DATABASE = 'countersign';
 
 /** From settings to something that can run: a database, its tables, and the secrets that the first start makes. */
-export async function prepare(settings: Settings): Promise<Config> {
+export async function prepare(
+  settings: Settings,
+  { migrates = settings.storage.migrateOnStart }: { migrates?: boolean } = {},
+): Promise<Config> {
   const secretKey = settings.secrets.secretKey ?? generatedSecret(settings.storage.dataDir);
   const databaseUrl = settings.storage.databaseUrl ?? (await embeddedDatabase(settings));
   const config = completeConfig(settings, { databaseUrl, secretKey });
-  if (settings.storage.migrateOnStart) await applyMigrations(databaseUrl);
+  if (migrates) await applyMigrations(databaseUrl);
   return config;
 }
 

@@ -119,8 +119,8 @@ export function findUsers(
   );
 }
 
-/** The ids of everybody whom a filter finds, at most `limit`, in one statement. */
-export async function findUserIds(
+/** The ids of all active users whom a filter finds, at most `limit`, in one statement. */
+export async function findActiveUserIds(
   db: EntityManager,
   requiredOfAll: boolean,
   filter: UserFilter,
@@ -129,7 +129,7 @@ export async function findUserIds(
   const parameters: unknown[] = [requiredOfAll];
   const bind = (value: unknown) => `$${parameters.push(value)}`;
   // $1 is named although not every filter asks for it: PostgreSQL wants to know its type.
-  const conditions = ['$1::boolean IS NOT NULL', ...conditionsOf(filter, bind)];
+  const conditions = ['$1::boolean IS NOT NULL', 'u.active', ...conditionsOf(filter, bind)];
   const rows = await rowsOf<{ id: string }>(
     db,
     `SELECT u.id FROM users u WHERE ${conditions.join(' AND ')} ORDER BY u.id LIMIT ${bind(limit)}`,

@@ -2,6 +2,7 @@ import { Module } from '@nestjs/common';
 import { SignInModule } from '../sign-in/sign-in.module.js';
 import { TwoFactorModule } from '../two-factor/two-factor.module.js';
 import { UsersModule } from '../users/users.module.js';
+import { AdminCreation } from './admin-creation.service.js';
 import { AdminUsersRecoveryController } from './admin-users-recovery.controller.js';
 import { AdminUsersRecovery } from './admin-users-recovery.service.js';
 import { AdminUsersController } from './admin-users.controller.js';
@@ -12,6 +13,6 @@ import { UserTwoFactorController } from './user-two-factor.controller.js';
 @Module({
   imports: [UsersModule, TwoFactorModule, SignInModule],
   controllers: [AdminUsersController, AdminUsersRecoveryController, UserTwoFactorController, TwoFactorPolicyController],
-  providers: [AdminUsers, AdminUsersRecovery],
+  providers: [AdminCreation, AdminUsers, AdminUsersRecovery],
 })
 export class AdminModule {}

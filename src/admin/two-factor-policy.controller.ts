@@ -140,7 +140,7 @@ export class TwoFactorPolicyController {
 }
 
 export function demandOf({ required, methods, deadline }: RuleDemandDto): RuleDemand {
-  return { required, methods: methods ?? null, deadline: deadline == null ? null : new Date(deadline) };
+  return { required, methods: methods ?? null, deadline: deadline ? new Date(deadline) : null };
 }
 
 function scopeOf({ level, role, userId }: ProposedRuleDto): RuleScope {

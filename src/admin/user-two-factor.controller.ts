@@ -12,7 +12,7 @@ import { explain } from '../two-factor/explanation.js';
 import { RequirementRules } from '../two-factor/requirement-rules.service.js';
 import { toDeviceSummary } from '../two-factor/two-factor.dto.js';
 import { TwoFactor } from '../two-factor/two-factor.service.js';
-import { findUserIds } from './admin-users.queries.js';
+import { findActiveUserIds } from './admin-users.queries.js';
 import { byAdmin } from './by-admin.js';
 import { demandOf } from './two-factor-policy.controller.js';
 import { toRuleDto, UpdateUserRuleDto } from './two-factor-policy.dto.js';
@@ -112,12 +112,7 @@ export class UserTwoFactorController {
   private async usersOf({ userIds, filter }: BulkRuleDto): Promise<string[]> {
     if ((userIds === undefined) === (filter === undefined)) throw refused('userIds', 'send either userIds or filter');
     if (userIds !== undefined) return userIds;
-    const found = await findUserIds(
-      this.db,
-      this.configured.rule.required,
-      { ...filter, active: true },
-      BULK_LIMIT + 1,
-    );
+    const found = await findActiveUserIds(this.db, this.configured.rule.required, filter ?? {}, BULK_LIMIT + 1);
     if (found.length > BULK_LIMIT) throw refused('filter', `finds more than ${BULK_LIMIT} users; narrow it`);
     return found;
   }

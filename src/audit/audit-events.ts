@@ -59,6 +59,8 @@ export interface AuditEvents {
   'signing-key.activated': { kid: string };
   /** It verifies until `expiresAt`: this moment, where it was taken out in an emergency. */
   'signing-key.retired': { kid: string; expiresAt: string };
+  /** Everything that was sealed by another key was sealed again by the first of ENCRYPTION_KEYS. */
+  'encryption.changed': { resealed: number; unopenable: number };
   /** The host alone: the rest of an address may be as good as a password. */
   'webhook.created': { webhookId: string; host: string };
   'webhook.updated': { webhookId: string; fields: string[]; host: string };

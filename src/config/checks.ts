@@ -6,6 +6,7 @@ export function findContradictions(settings: Settings): string[] {
     ...contradictions(settings),
     ...textMessageContradictions(settings),
     ...signingKeyContradictions(settings),
+    ...identityTokenContradictions(settings),
     ...(settings.server.production ? missingInProduction(settings) : []),
   ];
 }
@@ -93,6 +94,22 @@ function signingKeyContradictions({ tokens: { signingAlgorithm, signingKeys } }:
   // The base64 of a public key that lost its first line would otherwise be a secret that everybody knows.
   if (signingAlgorithm !== 'HS256' && signingKeys.some(({ plain }) => plain)) {
     found.push('SIGNING_KEY: beside keys for another algorithm a secret must be a JWK (kty oct)');
+  }
+  return found;
+}
+
+function identityTokenContradictions({ gateway: { identityAudience }, tokens }: Settings): string[] {
+  if (identityAudience === null) return [];
+  const found: string[] = [];
+  if (identityAudience === tokens.audience) {
+    found.push(
+      'AUTH_FORWARD_IDENTITY_AUDIENCE is that of access tokens (TOKEN_AUDIENCE): a service that looks at nothing else would take one for the other',
+    );
+  }
+  if (tokens.signingAlgorithm === 'HS256') {
+    found.push(
+      'AUTH_FORWARD_IDENTITY_AUDIENCE needs a signature that others can verify: with SIGNING_ALGORITHM HS256 they could also make access tokens',
+    );
   }
   return found;
 }

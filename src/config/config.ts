@@ -6,7 +6,11 @@ export type Settings = { readonly [G in SettingsGroup]: Readonly<z.output<(typeo
 
 /** What the running service works with: the settings, completed by what the first start generated. */
 export abstract class Config implements Settings {
-  abstract readonly server: Settings['server'] & { readonly publicUrl: string };
+  abstract readonly server: Settings['server'] & {
+    readonly publicUrl: string;
+    /** The path of PUBLIC_URL, below which a gateway serves everything of ours; empty where it is the root. */
+    readonly basePath: string;
+  };
   abstract readonly storage: Settings['storage'] & { readonly databaseUrl: string };
   abstract readonly secrets: Settings['secrets'] & { readonly secretKey: string };
   abstract readonly mail: Settings['mail'];
@@ -16,6 +20,7 @@ export abstract class Config implements Settings {
   abstract readonly tokens: Settings['tokens'] & { readonly issuer: string };
   abstract readonly accounts: Settings['accounts'];
   abstract readonly limits: Settings['limits'];
+  abstract readonly gateway: Settings['gateway'];
   abstract readonly webhooks: Settings['webhooks'];
   abstract readonly audit: Settings['audit'];
 }
@@ -27,7 +32,7 @@ export function completeConfig(parsed: Settings, generated: { databaseUrl: strin
   const publicUrl = server.publicUrl ?? `http://${host}:${server.port}`;
   return {
     ...parsed,
-    server: { ...server, publicUrl },
+    server: { ...server, publicUrl, basePath: new URL(publicUrl).pathname.replace(/\/+$/, '') },
     storage: { ...parsed.storage, databaseUrl: generated.databaseUrl },
     secrets: { ...parsed.secrets, secretKey: generated.secretKey },
     sms: { ...parsed.sms, driver: smsDriverOf(parsed) },

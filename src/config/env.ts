@@ -50,6 +50,7 @@ export function readSettings(variables: Variables): Settings {
     accounts: read('accounts'),
     limits: read('limits'),
     audit: read('audit'),
+    gateway: read('gateway'),
     webhooks: read('webhooks'),
   };
   if (problems.length === 0) problems.push(...findContradictions(parsed));

@@ -380,6 +380,12 @@ export const settings = {
     title: 'Accounts and passwords',
     schema: z
       .object({
+        BOOTSTRAP_ADMIN_EMAIL: text({
+          allowed: 'an e-mail address',
+          check: z.email('must be an e-mail address'),
+        }).describe(
+          'The first administrator: while there is none, a starting service makes his account and prints, once, a link to choose a password. An account that has the address already is not promoted: anybody could have registered it.',
+        ),
         SIGNUP_ALLOWED: flag({ default: 'on' }).describe('Whether strangers may register.'),
         OTP_AUTO_CREATE_ACCOUNT: flag({ default: 'off' }).describe(
           'Whether asking for a one-time code creates the account of an unknown e-mail address or phone number: without a password, and unverified until the code comes back. Only where SIGNUP_ALLOWED is on.',
@@ -397,6 +403,7 @@ export const settings = {
         ARGON2_PARALLELISM: integer({ default: 1, min: 1, max: 4 }).describe('Lanes of one argon2id hash.'),
       })
       .transform((env) => ({
+        bootstrapAdminEmail: env.BOOTSTRAP_ADMIN_EMAIL,
         signupAllowed: env.SIGNUP_ALLOWED,
         otpAutoCreateAccount: env.OTP_AUTO_CREATE_ACCOUNT,
         revealExisting: env.REVEAL_EXISTING_ACCOUNTS,
@@ -428,6 +435,22 @@ export const settings = {
         overallPerIp: env.THROTTLE_OVERALL_PER_IP,
         passwordFreeFailures: env.PASSWORD_FREE_FAILURES,
         sendPerDestination: env.SEND_PER_DESTINATION,
+      })),
+  },
+  gateway: {
+    title: 'Gateway',
+    schema: z
+      .object({
+        AUTH_FORWARD_HEADERS: choice({ default: 'x-auth', of: ['x-auth', 'remote', 'x-auth-request'] }).describe(
+          'The headers in which `GET /api/v1/auth/forward` tells who the user is: `X-Auth-…`, `Remote-…` or `X-Auth-Request-…` (the names of oauth2-proxy). The latter two also tell his address, once it is verified.',
+        ),
+        AUTH_FORWARD_IDENTITY_AUDIENCE: text({ allowed: 'a name or URL' }).describe(
+          'The `aud` of a signed identity token, good for a minute, that goes with these headers as `X-Auth-Identity-Token`: services behind the gateway verify it through the JWKS. Absent: there is none.',
+        ),
+      })
+      .transform((env) => ({
+        forwardHeaders: env.AUTH_FORWARD_HEADERS,
+        identityAudience: env.AUTH_FORWARD_IDENTITY_AUDIENCE,
       })),
   },
   webhooks: {

@@ -27,6 +27,30 @@ export async function migrate(databaseUrl: string): Promise<string[]> {
   }
 }
 
+export interface MigrationState {
+  name: string;
+  applied: boolean;
+}
+
+/** What {@link migrate} has applied here. Nothing is written, also where nothing has been applied yet. */
+export async function findMigrationStates(databaseUrl: string): Promise<MigrationState[]> {
+  const client = new Client({ connectionString: databaseUrl, connectionTimeoutMillis: CONNECT_TIMEOUT });
+  await client.connect();
+  try {
+    const { rows: found } = await client.query<{ tables: boolean; queue: boolean }>(
+      `SELECT to_regclass('migrations') IS NOT NULL AS tables, to_regnamespace('graphile_worker') IS NOT NULL AS queue`,
+    );
+    const applied = found[0]?.tables ? await client.query<{ name: string }>('SELECT name FROM migrations') : null;
+    const names = new Set(applied?.rows.map(({ name }) => name));
+    return [
+      ...migrations.map(({ name }) => ({ name, applied: names.has(name) })),
+      { name: 'job queue', applied: found[0]?.queue === true },
+    ];
+  } finally {
+    await client.end();
+  }
+}
+
 async function migrateTables(databaseUrl: string): Promise<string[]> {
   const source = new DataSource({ type: 'postgres', url: databaseUrl, installExtensions: false, migrations });
   await source.initialize();

@@ -1,4 +1,10 @@
-import { Injectable, Logger, type BeforeApplicationShutdown, type OnApplicationBootstrap } from '@nestjs/common';
+import {
+  Inject,
+  Injectable,
+  Logger,
+  type BeforeApplicationShutdown,
+  type OnApplicationBootstrap,
+} from '@nestjs/common';
 import { EventEmitter } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
@@ -41,6 +47,9 @@ export class RetryLater extends Error {
 
 /** Throwing means "try again later". The error's message is logged, or stored beside the job, in clear text. */
 export type JobHandler<N extends TaskName> = (payload: Tasks[N], attempt: JobAttempt) => Promise<void>;
+
+/** Whether this process does jobs, or only adds to the queue, as the command line does. */
+export const WORKS_JOBS = Symbol('WORKS_JOBS');
 
 /** How many jobs one replica does at a time. */
 const CONCURRENCY = 4;
@@ -97,7 +106,10 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
   private workerId: string | null = null;
   private leaseCheck: NodeJS.Timeout | undefined;
 
-  constructor(config: Config) {
+  constructor(
+    config: Config,
+    @Inject(WORKS_JOBS) readonly works: boolean,
+  ) {
     this.pool = tolerantPool(config.storage.databaseUrl, this.logger);
   }
 
@@ -125,6 +137,7 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
   }
 
   async onApplicationBootstrap(): Promise<void> {
+    if (!this.works) return;
     this.runner = await this.start();
     this.leaseCheck = setInterval(() => void this.releaseAbandoned(), LEASE_CHECK_INTERVAL).unref();
     void this.releaseAbandoned();

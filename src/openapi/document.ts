@@ -23,6 +23,7 @@ const TAGS: Readonly<Record<string, string>> = {
   users: 'Register, and what a signed-in user reads and changes about himself.',
   'otp-devices': 'Enroll, confirm, list and remove the devices that prove a second factor.',
   admin: 'For users with the role `admin`: accounts, the two-factor policy, the audit log, webhooks.',
+  gateway: 'For gateways that ask about every request: may it pass, and who sends it.',
   'well-known': 'For gateways and services that verify access tokens themselves.',
 };
 
@@ -178,8 +179,12 @@ function completeBody(body: RequestBodyObject, schemas: Schemas): RequestBodyObj
   return { required: true, content: completeContent(body.content, schemas) };
 }
 
-function completeAnswer({ description, content }: ResponseObject, schemas: Schemas): ResponseObject {
-  return { description, headers: REQUEST_ID, ...(content ? { content: completeContent(content, schemas) } : {}) };
+function completeAnswer({ description, headers, content }: ResponseObject, schemas: Schemas): ResponseObject {
+  return {
+    description,
+    headers: { ...REQUEST_ID, ...headers },
+    ...(content ? { content: completeContent(content, schemas) } : {}),
+  };
 }
 
 function completeContent(content: RequestBodyObject['content'], schemas: Schemas): RequestBodyObject['content'] {

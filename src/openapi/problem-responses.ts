@@ -6,7 +6,7 @@ import type {
   ResponseObject,
   SchemaObject,
 } from '@nestjs/swagger';
-import { PROBLEMS_EXTENSION } from '../problems/answers.js';
+import { ONLY_PROBLEMS_EXTENSION, PROBLEMS_EXTENSION } from '../problems/answers.js';
 import { catalogue, type ProblemCode } from '../problems/catalogue.js';
 import type { ProblemBody } from '../problems/problem.filter.js';
 import { REQUIRES_ADMIN_EXTENSION, REQUIRES_FRESH_EXTENSION } from '../tokens/access.js';
@@ -14,6 +14,7 @@ import { REQUIRES_ADMIN_EXTENSION, REQUIRES_FRESH_EXTENSION } from '../tokens/ac
 /** An operation as the decorators left it, with the notes that they wrote for {@link problemResponses}. */
 export type NotedOperation = OperationObject & {
   [PROBLEMS_EXTENSION]?: readonly ProblemCode[];
+  [ONLY_PROBLEMS_EXTENSION]?: readonly ProblemCode[];
   [REQUIRES_FRESH_EXTENSION]?: boolean;
   [REQUIRES_ADMIN_EXTENSION]?: boolean;
 };
@@ -29,7 +30,10 @@ const codes = Object.keys(catalogue) as ProblemCode[];
 
 /** One response a status, for every problem that the operation can answer. */
 export function problemResponses(method: string, operation: NotedOperation): Record<string, ResponseObject> {
-  const own = new Set<ProblemCode>([...(operation[PROBLEMS_EXTENSION] ?? []), ...impliedBy(method, operation)]);
+  const particular = operation[PROBLEMS_EXTENSION] ?? [];
+  const own = new Set<ProblemCode>(
+    operation[ONLY_PROBLEMS_EXTENSION] ?? [...particular, ...impliedBy(method, operation)],
+  );
   const responses: Record<string, ResponseObject> = {};
   for (const status of new Set(codes.map((code) => catalogue[code].status))) {
     const members = codes.filter((code) => own.has(code) && catalogue[code].status === status);

@@ -12,7 +12,7 @@ const BUNDLE_CACHE = 'public, max-age=86400';
  * service's own content security policy. All links are relative, so the pages also work below a gateway's prefix.
  */
 export function serveDocuments(app: NestFastifyApplication, { server }: Config): void {
-  SwaggerModule.setup('docs', app, () => createDocument(app, new URL(server.publicUrl).pathname), {
+  SwaggerModule.setup('docs', app, () => createDocument(app, server.basePath || '/'), {
     jsonDocumentUrl: 'openapi.json',
     yamlDocumentUrl: 'openapi.yaml',
     customSiteTitle: 'Countersign API',

@@ -64,11 +64,13 @@ function encodeCursor(key: readonly (string | null)[]): string {
 export function readCursor(cursor: string | undefined, length: number): (string | null)[] | null {
   if (cursor === undefined) return null;
   const key = parse(Buffer.from(cursor, 'base64url').toString());
-  const isKey =
-    Array.isArray(key) && key.length === length && key.every((part) => part === null || typeof part === 'string');
-  // PostgreSQL knows no text that holds NUL.
-  if (isKey && !key.some((part) => part?.includes('\0'))) return key as (string | null)[];
-  throw invalidCursor();
+  if (!Array.isArray(key) || key.length !== length || !key.every(isPart)) throw invalidCursor();
+  return key;
+}
+
+/** PostgreSQL knows no text that holds NUL. */
+function isPart(part: unknown): part is string | null {
+  return part === null || (typeof part === 'string' && !part.includes('\0'));
 }
 
 export function invalidCursor(): Problem {

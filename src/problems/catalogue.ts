@@ -116,6 +116,22 @@ const entries = {
     title: 'Browsers cannot be trusted here',
     detail: 'This service asks for the second factor every time. Repeat the request without trustBrowser.',
   },
+  role_required: {
+    status: 403,
+    title: 'Your roles do not open this',
+    detail: 'Your account has none of the roles that are needed here. Ask an administrator.',
+  },
+  gateway_misconfigured: {
+    status: 403,
+    title: 'The gateway asks for what does not exist',
+    detail:
+      'Tell its operator: only acr (aal1, aal2), maxAge (seconds) and role are understood; the log names what is not.',
+  },
+  authorization_unknown: {
+    status: 403,
+    title: 'Whether you may is not known at the moment',
+    detail: 'Your token was neither accepted nor refused. Keep it, and wait as long as Retry-After says.',
+  },
   admin_required: {
     status: 403,
     title: 'Only administrators may do this',

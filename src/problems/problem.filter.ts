@@ -1,9 +1,10 @@
 import { Catch, Injectable, Logger, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { QueryFailedError } from 'typeorm';
+import { Config } from '../config/config.js';
 import { toProblem } from './to-problem.js';
 import { catalogue } from './catalogue.js';
-import { Problem } from './problem.js';
+import { Problem, type ProblemOptions } from './problem.js';
 
 /** What is answered for a problem (RFC 9457 §3.1). */
 export interface ProblemBody {
@@ -30,6 +31,8 @@ interface DatabaseError extends Error {
 export class ProblemFilter implements ExceptionFilter {
   private readonly logger = new Logger('Problem');
 
+  constructor(private readonly config: Config) {}
+
   catch(thrown: unknown, host: ArgumentsHost): void {
     const http = host.switchToHttp();
     this.send(thrown, http.getRequest<FastifyRequest>(), http.getResponse<FastifyReply>());
@@ -44,7 +47,7 @@ export class ProblemFilter implements ExceptionFilter {
       .status(problem.status)
       .headers(headersOf(problem))
       .type('application/problem+json; charset=utf-8')
-      .send(JSON.stringify(bodyOf(problem, request.id)));
+      .send(JSON.stringify(bodyOf(problem, request.id, this.config.server.basePath)));
   }
 
   /** An SQL error names its statement and its parameters, and those may be secrets: only its code is logged. */
@@ -64,11 +67,12 @@ export class ProblemFilter implements ExceptionFilter {
   }
 }
 
-export function bodyOf(problem: Problem, requestId: string): ProblemBody {
+/** `basePath`: below it a gateway serves our pages, so the one that explains the code too. */
+export function bodyOf(problem: Problem, requestId: string, basePath: string): ProblemBody {
   const { status, title } = catalogue[problem.code];
   const { errors, retryAfter } = problem.options;
   return {
-    type: `/problems#${problem.code}`,
+    type: `${basePath}/problems#${problem.code}`,
     title,
     status,
     detail: problem.message,
@@ -88,9 +92,10 @@ function headersOf({ code, status, options }: Problem): Record<string, string> {
 }
 
 /** RFC 6750 §3 (no error where no token was sent) and RFC 9470 §3 for step-up. */
-function challengeOf(code: string, stepUp: { acrValues: string; maxAge: number } | undefined): string {
+function challengeOf(code: string, stepUp: ProblemOptions['stepUp']): string {
   if (stepUp) {
-    return `Bearer realm="countersign", error="insufficient_user_authentication", error_description="A more recent proof of a factor is needed", acr_values="${stepUp.acrValues}", max_age="${stepUp.maxAge}"`;
+    const maxAge = stepUp.maxAge === undefined ? '' : `, max_age="${stepUp.maxAge}"`;
+    return `Bearer realm="countersign", error="insufficient_user_authentication", error_description="A more recent proof of a factor is needed", acr_values="${stepUp.acrValues}"${maxAge}`;
   }
   return code === 'invalid_token' ? 'Bearer realm="countersign", error="invalid_token"' : 'Bearer realm="countersign"';
 }

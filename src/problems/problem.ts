@@ -12,7 +12,7 @@ export interface ProblemOptions {
   /** Whole seconds after which the same request may succeed. */
   retryAfter?: number;
   /** For 401 step-up challenges (RFC 9470 §3): what the client must obtain. */
-  stepUp?: { acrValues: string; maxAge: number };
+  stepUp?: { acrValues: string; maxAge?: number };
 }
 
 /** Anything a caller may be told, thrown from anywhere; `problem.filter.ts` turns it into an answer (RFC 9457). */

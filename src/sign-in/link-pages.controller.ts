@@ -41,9 +41,7 @@ export class LinkPagesController {
   }
 
   private page(page: LinkPage): string {
-    const { publicUrl, frontendUrl, production } = this.config.server;
-    // A gateway may serve everything of ours below a path.
-    const basePath = new URL(publicUrl).pathname.replace(/\/+$/, '');
+    const { basePath, frontendUrl, production } = this.config.server;
     return linkPage(page, { basePath, frontendUrl, showStatus: !production });
   }
 }

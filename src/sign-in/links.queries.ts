@@ -2,7 +2,10 @@ import type { EntityManager } from 'typeorm';
 import { firstRow, rowsOf } from '../database/sql.js';
 
 /** What a link that was sent is good for. The purpose is part of its hash and of its row. */
-export type LinkPurpose = 'magic_link' | 'password_reset';
+export type SentLinkPurpose = 'magic_link' | 'password_reset';
+
+/** A link that was printed for an operator chooses a password like one that was sent, but proves no mailbox. */
+export type LinkPurpose = SentLinkPurpose | 'printed_password_reset';
 
 /** A change of the account's security (a new epoch) or its deactivation makes open links worthless. */
 const OPEN = `consumed_at IS NULL AND expires_at > now()

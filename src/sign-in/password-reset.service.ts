@@ -36,14 +36,15 @@ export class PasswordReset {
   /** @throws Problem invalid_link, validation_failed */
   async withLink(token: string, newPassword: string, client: Client): Promise<void> {
     // Before the hash, which is expensive: a stranger's guess costs one look-up, and a refused password no link.
-    const userId = await this.links.findOwner('password_reset', token);
+    const sentTo = await this.links.findOwner('password_reset', token);
+    const userId = sentTo ?? (await this.links.findOwner('printed_password_reset', token));
     const user = userId === null ? null : await this.users.findActive(userId);
     if (!user) throw new Problem('invalid_link');
     this.users.requireGoodPassword('newPassword', newPassword, user);
     const passwordHash = await this.passwords.hash(newPassword);
     await this.db.transaction(async (tx) => {
-      const owner = await this.links.consume(tx, 'password_reset', token);
-      await this.links.proveAddress(tx, owner);
+      const owner = await this.links.consume(tx, sentTo ? 'password_reset' : 'printed_password_reset', token);
+      if (sentTo) await this.links.proveAddress(tx, owner);
       await this.replace(tx, owner, passwordHash, client);
     });
   }

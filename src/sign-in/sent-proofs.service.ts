@@ -19,17 +19,27 @@ import { DestinationLimit } from '../throttling/destination-limit.js';
 import { parseIdentifier, type Identifier } from '../users/identity.js';
 import type { User } from '../users/user.entity.js';
 import { Users } from '../users/users.service.js';
-import { insertLink, type LinkPurpose } from './links.queries.js';
+import { insertLink, type LinkPurpose, type SentLinkPurpose } from './links.queries.js';
 
 const PURPOSE = 'proof';
 /** Seconds. */
-const TTL: Record<LinkPurpose, number> = { magic_link: 600, password_reset: 1_800 };
-const PAGE: Record<LinkPurpose, string> = { magic_link: '/magic-link', password_reset: '/reset-password' };
+const TTL: Record<LinkPurpose, number> = { magic_link: 600, password_reset: 1_800, printed_password_reset: 1_800 };
+const PAGE: Record<LinkPurpose, string> = {
+  magic_link: '/magic-link',
+  password_reset: '/reset-password',
+  printed_password_reset: '/reset-password',
+};
+
+/** A link, whose token is stored nowhere. */
+export interface NewLink {
+  url: string;
+  expiresAt: Date;
+}
 
 /** What somebody who names an identifier may have sent to whoever owns it. */
 type Wanted =
   | { purpose: 'code'; identifier: string; channel: 'email' | 'sms' | null; locale: string | null }
-  | { purpose: LinkPurpose; identifier: string; redirectTo: string | null };
+  | { purpose: SentLinkPurpose; identifier: string; redirectTo: string | null };
 
 /**
  * Codes and links that prove an identity by being received. The request only notes what is wanted, and a job looks up
@@ -135,15 +145,31 @@ export class SentProofs implements OnModuleInit {
   private async sendLink(
     tx: EntityManager,
     user: User,
-    purpose: LinkPurpose,
+    purpose: SentLinkPurpose,
     redirectTo: string | null,
   ): Promise<void> {
+    const { url, expiresAt } = await this.createLink(tx, user.id, purpose, redirectTo);
+    const kind = purpose === 'magic_link' ? 'magic-link' : 'password-reset';
+    await this.notifications.enqueue(
+      tx,
+      { kind, to: user.email ?? '', url, minutes: TTL[purpose] / 60 },
+      { expiresAt, locale: user.locale, userId: user.id },
+    );
+  }
+
+  /** A link without a message around it. */
+  async createLink(
+    tx: EntityManager,
+    userId: string,
+    purpose: LinkPurpose,
+    redirectTo: string | null = null,
+  ): Promise<NewLink> {
     const token = randomBytes(32).toString('base64url');
     const ttlSeconds = TTL[purpose];
     const tokenHash = linkHash(purpose, token);
     const { expiresAt } = await insertLink(tx, {
       id: uuidv7(),
-      userId: user.id,
+      userId,
       purpose,
       tokenHash,
       redirectTo,
@@ -153,12 +179,7 @@ export class SentProofs implements OnModuleInit {
     const { frontendUrl, publicUrl } = this.config.server;
     const url = new URL(redirectTo ?? `${frontendUrl ?? publicUrl}${PAGE[purpose]}`);
     url.searchParams.set('token', token);
-    const kind = purpose === 'magic_link' ? 'magic-link' : 'password-reset';
-    await this.notifications.enqueue(
-      tx,
-      { kind, to: user.email ?? '', url: url.href, minutes: ttlSeconds / 60 },
-      { expiresAt, locale: user.locale, userId: user.id },
-    );
+    return { url: url.href, expiresAt };
   }
 }
 

@@ -3,9 +3,9 @@ import { PassportStrategy } from '@nestjs/passport';
 import { InjectEntityManager } from '@nestjs/typeorm';
 import { ExtractJwt, Strategy, type SecretOrKeyProvider } from 'passport-jwt';
 import type { EntityManager } from 'typeorm';
+import { AccessReader } from './access-reader.js';
 import { findOpenEnrollment } from './enrollment.queries.js';
 import type { AccessPrincipal, EnrollmentPrincipal } from './principal.js';
-import { findLiveSession } from './session.queries.js';
 import { tokenAlgorithms, type TokenKind } from './token-kinds.js';
 import { TokenKeys } from './token-keys.js';
 import { TokenSigner } from './token.signer.js';
@@ -35,25 +35,14 @@ export class AccessTokenStrategy extends PassportStrategy(Strategy, 'access') {
   constructor(
     keys: TokenKeys,
     private readonly signer: TokenSigner,
-    @InjectEntityManager() private readonly db: EntityManager,
+    private readonly reader: AccessReader,
   ) {
     super(strategyOptions(keys, 'access'));
   }
 
-  /** A revoked session's access tokens die with it, although their signatures are good for minutes more. */
   async validate(payload: unknown): Promise<AccessPrincipal | null> {
     const claims = this.signer.checkAccess(payload);
-    const session = claims && (await findLiveSession(this.db, claims.sid));
-    if (!claims || !session) return null;
-    return {
-      kind: 'access',
-      userId: claims.sub,
-      sessionId: claims.sid,
-      roles: session.roles,
-      amr: claims.amr,
-      acr: claims.acr,
-      authTime: claims.auth_time,
-    };
+    return claims && this.reader.principalOf(claims);
   }
 }
 

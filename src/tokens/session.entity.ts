@@ -13,11 +13,11 @@ export class Session {
   @Column({ type: 'text', array: true })
   proved!: string[];
 
-  /** Authentication method references of what was proved (RFC 8176). */
   /** The method that a trusted browser stood in for; null where a second factor was proved, or none was needed. */
   @Column({ type: 'text', nullable: true })
   trustedMethod!: string | null;
 
+  /** Authentication method references of what was proved (RFC 8176). */
   @Column({ type: 'text', array: true })
   amr!: string[];
 

@@ -61,6 +61,30 @@ export function findLiveSession(db: EntityManager, sessionId: string): Promise<{
   );
 }
 
+export interface LiveSession {
+  id: string;
+  proved: string[];
+  amr: string[];
+  ip: string | null;
+  userAgent: string | null;
+  createdAt: Date;
+  authenticatedAt: Date;
+  refreshedAt: Date;
+  expiresAt: Date;
+}
+
+/** The live sessions of a user, the last used first; never more than SESSIONS_PER_USER. */
+export function findLiveSessionsOf(db: EntityManager, userId: string): Promise<LiveSession[]> {
+  return rowsOf<LiveSession>(
+    db,
+    `SELECT id, proved, amr, ip, user_agent AS "userAgent", created_at AS "createdAt",
+            authenticated_at AS "authenticatedAt", refreshed_at AS "refreshedAt",
+            least(idle_expires_at, expires_at) AS "expiresAt"
+     FROM sessions WHERE user_id = $1 AND ${LIVE} ORDER BY refreshed_at DESC, id`,
+    [userId],
+  );
+}
+
 /** Whether the user has a working device of one of these methods. */
 export async function hasDevice(db: EntityManager, userId: string, methods: readonly string[]): Promise<boolean> {
   const device = `SELECT 1 FROM otp_devices WHERE user_id = $1 AND type = ANY($2)
@@ -109,13 +133,18 @@ export function advanceRefreshCounter(
   );
 }
 
-/** Ends one session; null where it had ended before. */
-export function endSession(tx: EntityManager, sessionId: string, reason: string): Promise<{ userId: string } | null> {
+/** Ends one session, if it is that user's where one is named; null where it had ended before. */
+export function endSession(
+  tx: EntityManager,
+  sessionId: string,
+  reason: string,
+  ownerId: string | null = null,
+): Promise<{ userId: string } | null> {
   return firstRow<{ userId: string }>(
     tx,
     `UPDATE sessions SET ended_at = now(), end_reason = $2 WHERE id = $1 AND ended_at IS NULL
-     RETURNING user_id AS "userId"`,
-    [sessionId, reason],
+     AND ($3::uuid IS NULL OR user_id = $3) RETURNING user_id AS "userId"`,
+    [sessionId, reason, ownerId],
   );
 }
 

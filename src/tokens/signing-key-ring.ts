@@ -73,9 +73,9 @@ export class SigningKeyRing implements OnModuleInit, OnApplicationBootstrap {
     this.jobs.repeat('rotate-signing-key', EVERY_NIGHT, () => this.rotateOnSchedule());
   }
 
-  /** Another SIGNING_ALGORITHM is not made to wait for the night. */
+  /** Another SIGNING_ALGORITHM is not made to wait for the night. A command that only reads rotates nothing. */
   async onApplicationBootstrap(): Promise<void> {
-    if (!this.unused) await this.rotateOnSchedule();
+    if (!this.unused && this.jobs.works) await this.rotateOnSchedule();
   }
 
   /** Removes what has expired, and rotates where the last key is too old or not for SIGNING_ALGORITHM. */

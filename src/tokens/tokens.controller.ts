@@ -1,10 +1,8 @@
 import { Body, Controller, HttpCode, Post } from '@nestjs/common';
 import { ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
-import { InjectEntityManager } from '@nestjs/typeorm';
-import type { EntityManager } from 'typeorm';
 import { CurrentClient, type Client } from '../audit/client.js';
 import { Public } from './access.js';
-import { findLiveSession } from './session.queries.js';
+import { AccessReader } from './access-reader.js';
 import { TokenSigner } from './token.signer.js';
 import { EXAMPLE_STATUS, RefreshTokenDto, TokenStatusDto, VerifyTokenDto } from './tokens.dto.js';
 import { Tokens } from './tokens.service.js';
@@ -15,7 +13,7 @@ export class TokensController {
   constructor(
     private readonly tokens: Tokens,
     private readonly signer: TokenSigner,
-    @InjectEntityManager() private readonly db: EntityManager,
+    private readonly reader: AccessReader,
   ) {}
 
   @Post('verify')
@@ -36,7 +34,7 @@ export class TokensController {
   })
   async verify(@Body() { token }: VerifyTokenDto): Promise<TokenStatusDto> {
     const claims = await this.signer.verifyAccess(token);
-    if (!claims || !(await findLiveSession(this.db, claims.sid))) return { active: false };
+    if (!claims || !(await this.reader.principalOf(claims))) return { active: false };
     return { active: true, ...claims };
   }
 

@@ -4,8 +4,10 @@ import { JwtModule, JwtSecretRequestType } from '@nestjs/jwt';
 import { PassportModule } from '@nestjs/passport';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { AccessCheck } from './access.check.js';
+import { AccessReader } from './access-reader.js';
 import { AccessTokenStrategy, EnrollmentTokenStrategy } from './bearer.strategies.js';
 import { Enrollment } from './enrollment.entity.js';
+import { IdentityTokens } from './identity-token.js';
 import { JwksController } from './jwks.controller.js';
 import { Session } from './session.entity.js';
 import { SigningKey } from './signing-key.entity.js';
@@ -14,6 +16,7 @@ import { SigningKeys } from './signing-keys.js';
 import { TokenKeys } from './token-keys.js';
 import { TokenSigner } from './token.signer.js';
 import { TokensController } from './tokens.controller.js';
+import { SessionsController } from './sessions.controller.js';
 import { Tokens } from './tokens.service.js';
 
 @Module({
@@ -41,8 +44,16 @@ class TokenKeysModule {}
       }),
     }),
   ],
-  controllers: [TokensController, JwksController],
-  providers: [TokenSigner, Tokens, AccessTokenStrategy, EnrollmentTokenStrategy, AccessCheck],
-  exports: [TokenSigner, Tokens],
+  controllers: [TokensController, SessionsController, JwksController],
+  providers: [
+    TokenSigner,
+    Tokens,
+    AccessReader,
+    IdentityTokens,
+    AccessTokenStrategy,
+    EnrollmentTokenStrategy,
+    AccessCheck,
+  ],
+  exports: [TokenSigner, Tokens, AccessReader, IdentityTokens, TokenKeysModule],
 })
 export class TokensModule {}

@@ -14,9 +14,11 @@ import {
   advanceRefreshCounter,
   endSession,
   endSessionsOf,
+  findLiveSessionsOf,
   findRefreshState,
   insertSession,
   renewAuthentication,
+  type LiveSession,
   type RefreshState,
 } from './session.queries.js';
 import { TokenSigner } from './token.signer.js';
@@ -159,6 +161,24 @@ export class Tokens {
     const state = token && (await findRefreshState(this.db, token.sessionId));
     if (!token || !state || !isGenuine(token, this.refreshKey, state.refreshSalt)) return;
     await this.db.transaction((tx) => this.endSession(tx, token.sessionId, 'signed_out', client));
+  }
+
+  findSessionsOf(userId: string): Promise<LiveSession[]> {
+    return findLiveSessionsOf(this.db, userId);
+  }
+
+  /** A user ends a session of his own; false where he has no such session. */
+  endOwnSession(userId: string, sessionId: string, client: Client): Promise<boolean> {
+    return this.db.transaction(async (tx) => {
+      const ended = await endSession(tx, sessionId, 'ended_by_user', userId);
+      const details = { reason: 'ended_by_user' };
+      if (ended) await this.audit.record(tx, 'session.revoked', { userId, sessionId, client }, details);
+      return ended !== null;
+    });
+  }
+
+  async endOwnSessions(userId: string, client: Client): Promise<void> {
+    await this.db.transaction((tx) => this.revokeSessionsOf(tx, userId, 'ended_by_user', { client }));
   }
 
   /** @returns whether it was open until now */

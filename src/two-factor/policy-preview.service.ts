@@ -1,7 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import { InjectEntityManager } from '@nestjs/typeorm';
 import type { EntityManager } from 'typeorm';
-import { pageOf, readCursor, type Page } from '../paging/page.js';
+import { validate as isUuid } from 'uuid';
+import { invalidCursor, pageOf, readCursor, type Page } from '../paging/page.js';
 import { ConfiguredPolicy, toRule, type Rules } from './configured-policy.js';
 import { foresee, type Prospect } from './foresight.js';
 import type { MethodType } from './policy.js';
@@ -60,6 +61,7 @@ export class PolicyPreview {
     { limit, cursor }: { limit: number; cursor?: string | undefined },
   ): Promise<Page<SituatedUser>> {
     const [after = null] = readCursor(cursor, 1) ?? [];
+    if (after !== null && !isUuid(after)) throw invalidCursor();
     const rulesOf = await this.rulesWith(proposed);
     const keys = (await countSituations(this.db, proposed.scope))
       .filter((situation) => this.foresee(situation, rulesOf(situation)) === prospect)

@@ -183,7 +183,8 @@ export class Users {
     throw new Problem('invalid_credentials', { detail: 'The current password is wrong.' });
   }
 
-  private readIdentity({ email, username, phoneNumber }: RegisterDto) {
+  /** @throws Problem validation_failed */
+  readIdentity({ email, username, phoneNumber }: RegisterDto) {
     const emailCanonical = email === undefined ? null : canonicalEmail(email);
     const usernameCanonical = username === undefined ? null : canonicalUsername(username);
     const phone = phoneNumber === undefined ? null : parsePhone(phoneNumber);

@@ -250,6 +250,11 @@ describe('a preview tells what then happens', () => {
     ['a role’s rule without the role', { level: 'role', required: true }, 'role'],
     ['a user’s rule without the user', { level: 'user', required: true }, 'userId'],
     ['a method that is not trusted', { level: 'global', required: true, methods: ['recovery_codes'] }, 'methods'],
+    [
+      'a cursor that names no user',
+      { level: 'global', required: true, list: 'unaffected', cursor: 'WyJhIl0' },
+      'cursor',
+    ],
     ['a cursor of its own making', { level: 'global', required: true, list: 'unaffected', cursor: 'WzFd' }, 'cursor'],
   ])('refuses %s', async (_, body, field) => {
     const { accessToken: token } = await signInByTotp(app, admin);

@@ -360,6 +360,17 @@ describe('an administrator', () => {
     expect(receiver.hits.map(({ headers }) => headers['webhook-id'])).toEqual(Array(4).fill(eventId));
   });
 
+  it('begins again while an attempt is being made, and what comes of that one does not count', async () => {
+    receiver.replies = ['hang'];
+    const webhook = await create(QUIET);
+    const { id } = await test(webhook);
+    await told(1);
+    expect((await redeliver(webhook, id)).status).toBe(202);
+    expect(await settled(webhook, id, 'delivered')).toMatchObject({ attempts: 1, lastStatus: 204, lastError: null });
+    expect(await get(webhook)).toMatchObject({ failures: 0 });
+    expect(receiver.hits).toHaveLength(2);
+  });
+
   it('sends nothing through one that is switched off, and nothing of another webhook', async () => {
     const webhook = await create(QUIET);
     const other = await create(QUIET);

@@ -3,6 +3,7 @@ import pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { SigningKeyRing, SigningKeyRefused, type KeyInRing } from '../../src/tokens/signing-key-ring.js';
 import { SigningKeys } from '../../src/tokens/signing-keys.js';
+import { TokenKeys } from '../../src/tokens/token-keys.js';
 import { startApp, type TestApp } from '../support/app.js';
 import { firstFactor, register, type SignedIn } from '../support/people.js';
 
@@ -325,9 +326,14 @@ describe('SIGNING_ALGORITHM', () => {
     try {
       const { accessToken } = await newSession(app);
       const [, claims, signature] = accessToken.split('.');
+      const keys = app.app.get(TokenKeys, { strict: false });
+      expect(keys.forVerifying('access', accessToken)?.algorithm).toBe('RS256');
       for (const alg of ['HS256', 'ES256', 'PS256', 'RS512', 'none']) {
         const header = Buffer.from(JSON.stringify({ ...headerOf(accessToken), alg })).toString('base64url');
-        expect(await opens(app, `${header}.${claims}.${signature}`)).toBe(401);
+        const forged = `${header}.${claims}.${signature}`;
+        expect(await opens(app, forged)).toBe(401);
+        // the library would refuse it as well; it is not even given a key
+        expect(keys.forVerifying('access', forged)).toBeNull();
       }
     } finally {
       await app.close();

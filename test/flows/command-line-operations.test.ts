@@ -1,0 +1,145 @@
+import { randomBytes } from 'node:crypto';
+import { afterEach, describe, expect, inject, it, vi } from 'vitest';
+import { TEST_SECRET } from '../support/app.js';
+import { countersign, documentOf, refusalOf } from '../support/command-line.js';
+import { administer, urlOf } from '../support/global-setup.js';
+import { MailServer } from '../support/mail-server.js';
+import { PASSWORD } from '../support/people.js';
+import { createDatabase } from '../support/postgres.js';
+import { endProcesses, newFolder, startProcess } from '../support/server-process.js';
+
+/** Every test starts processes that load the whole application. */
+vi.setConfig({ testTimeout: 60_000 });
+
+afterEach(() => endProcesses());
+
+interface Checks {
+  checks: { name: string; state: string; detail: string }[];
+}
+
+describe('migrate', () => {
+  it('tells what is pending without writing, and applies it; with MIGRATE_ON_START=off commands refuse until then', async () => {
+    await withEmptyDatabase(async (DATABASE_URL) => {
+      const env = { DATABASE_URL, MIGRATE_ON_START: 'off' };
+      const before = documentOf<{ migrations: { applied: boolean }[] }>(
+        await countersign(['migrate', 'status', '--json'], env),
+        1,
+      );
+      expect(before.migrations.filter(({ applied }) => applied)).toEqual([]);
+      expect(refusalOf(await countersign(['users', 'list', '--json'], env))).toMatchObject({
+        exitCode: 1,
+        code: 'configuration',
+        message: expect.stringContaining('countersign migrate up') as unknown,
+      });
+      const { applied } = documentOf<{ applied: string[] }>(await countersign(['migrate', 'up', '--json'], env));
+      expect(applied.length).toBe(before.migrations.length - 1);
+      const { code, stdout } = await countersign(['migrate', 'status'], env);
+      expect([code, stdout.includes('pending')]).toEqual([0, false]);
+    });
+  });
+});
+
+describe('doctor', () => {
+  it('fails where the mail server is down, and is content where it answers', async () => {
+    const database = await createDatabase();
+    const mailServer = await MailServer.create();
+    const env = {
+      DATABASE_URL: database.url,
+      NODE_ENV: 'production',
+      PUBLIC_URL: 'https://id.example.test',
+      SMTP_URL: `smtp://somebody:${PASSWORD.replaceAll(' ', '-')}@127.0.0.1:${mailServer.port}`,
+    };
+    try {
+      const down = await countersign(['doctor', '--json'], env);
+      expect(statesOf(documentOf<Checks>(down, 1))).toMatchObject({ database: 'ok', mail: 'failed' });
+      expect(down.stdout).not.toContain(PASSWORD.replaceAll(' ', '-'));
+
+      await mailServer.start();
+      const up = { ...env, SMTP_URL: `smtp://127.0.0.1:${mailServer.port}` };
+      const content = documentOf<Checks>(await countersign(['doctor', '--json'], up));
+      expect(content.checks.filter(({ state }) => state !== 'ok')).toEqual([]);
+    } finally {
+      await mailServer.stop();
+      await database.drop();
+    }
+  });
+});
+
+describe('the embedded database', () => {
+  it('is shared with the service that runs it, and what was done is sealed at once', async () => {
+    const DATA_DIR = newFolder();
+    const server = await startProcess({ DATA_DIR, SECRET_KEY: TEST_SECRET });
+    const created = await countersign(
+      ['users', 'create-admin', '--email', 'ada@example.com', '--password-stdin', '--json'],
+      { DATA_DIR },
+      `${PASSWORD}\n`,
+    );
+    expect(documentOf(created)).toMatchObject({ outcome: 'created', link: null });
+    const answer = await fetch(`${server.url}/api/v1/auth/token`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ identifier: 'ada@example.com', password: PASSWORD }),
+    });
+    expect(await answer.json()).toMatchObject({ status: 'second_factor_required', codeSent: true });
+    await server.end('SIGTERM');
+
+    const unlocked = await countersign(['users', 'unlock', 'ada@example.com', '--json'], { DATA_DIR });
+    documentOf(unlocked);
+    const checked = documentOf(await countersign(['audit', 'verify', '--json'], { DATA_DIR }));
+    expect(checked).toMatchObject({ intact: true, unsealed: 0 });
+  });
+});
+
+describe('BOOTSTRAP_ADMIN_EMAIL', () => {
+  it('prints one link, of two processes that start at once, and none at the next start', async () => {
+    await withEmptyDatabase(async (DATABASE_URL) => {
+      const env = { DATABASE_URL, SECRET_KEY: TEST_SECRET, BOOTSTRAP_ADMIN_EMAIL: 'first@example.com' };
+      const both = await Promise.all([startProcess(env), startProcess(env)]);
+      const links = () => both.flatMap((server) => server.output().match(/\/reset-password\?token=[\w-]{43}/g) ?? []);
+      await vi.waitFor(() => expect(links()).toHaveLength(1), { timeout: 10_000 });
+      const next = await startProcess(env);
+      expect(await next.end('SIGTERM')).toBe(0);
+      expect([links().length, next.output().includes('/reset-password')]).toEqual([1, false]);
+
+      const token = links()[0]?.split('=')[1];
+      const confirmed = await fetch(`${both[0].url}/api/v1/auth/password-reset/confirm`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ token, newPassword: PASSWORD }),
+      });
+      expect(confirmed.status).toBe(204);
+    });
+  });
+
+  it('does not promote an account that somebody registered before', async () => {
+    await withEmptyDatabase(async (DATABASE_URL) => {
+      const env = { DATABASE_URL, SECRET_KEY: TEST_SECRET };
+      const before = await startProcess(env);
+      const body = JSON.stringify({ email: 'first@example.com', password: PASSWORD });
+      const headers = { 'content-type': 'application/json' };
+      expect((await fetch(`${before.url}/api/v1/users`, { method: 'POST', headers, body })).status).toBe(201);
+
+      const next = await startProcess({ ...env, BOOTSTRAP_ADMIN_EMAIL: 'First@Example.com' });
+      await vi.waitFor(() => expect(next.output()).toContain('countersign users create-admin'), { timeout: 10_000 });
+      expect(next.output()).not.toContain('/reset-password');
+      const list = await countersign(['users', 'list', '--role', 'admin', '--json'], env);
+      expect(documentOf(list)).toEqual({ items: [], nextCursor: null });
+    });
+  });
+});
+
+function statesOf({ checks }: Checks): Record<string, string> {
+  return Object.fromEntries(checks.map(({ name, state }) => [name, state]));
+}
+
+async function withEmptyDatabase(use: (url: string) => Promise<void>): Promise<void> {
+  const server = inject('postgresUrl');
+  const name = `countersign_test_${randomBytes(6).toString('hex')}`;
+  await administer(server, `CREATE DATABASE ${name}`);
+  try {
+    await use(urlOf(server, name));
+  } finally {
+    await endProcesses();
+    await administer(server, `DROP DATABASE ${name} WITH (FORCE)`);
+  }
+}

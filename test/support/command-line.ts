@@ -1,0 +1,46 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'vitest';
+import { TEST_SECRET } from './app.js';
+import { REPOSITORY } from './server-process.js';
+
+const CLI = join(REPOSITORY, 'dist/src/cli.js');
+/** What hashes, sealed secrets and keys look like; a token of a link is what one command is for. */
+const SECRETS = [TEST_SECRET, '$argon2', 'sealedPrivateKey', '"v1.', 'PRIVATE KEY', 'token_hash'];
+
+export interface Ran {
+  code: number | null;
+  stdout: string;
+  stderr: string;
+}
+
+/** Runs the built command line as a process of its own, without a terminal and without anybody's own settings. */
+export async function countersign(args: string[], env: Record<string, string>, input = ''): Promise<Ran> {
+  const child = spawn(process.execPath, [CLI, ...args], {
+    cwd: tmpdir(),
+    env: { PATH: process.env['PATH'], SECRET_KEY: TEST_SECRET, ...env },
+    stdio: ['pipe', 'pipe', 'pipe'],
+  });
+  const ran: Ran = { code: null, stdout: '', stderr: '' };
+  child.stdout.on('data', (chunk: Buffer) => (ran.stdout += chunk.toString()));
+  child.stderr.on('data', (chunk: Buffer) => (ran.stderr += chunk.toString()));
+  child.stdin.end(input);
+  await once(child, 'close');
+  for (const secret of SECRETS) expect(ran.stdout + ran.stderr).not.toContain(secret);
+  return { ...ran, code: child.exitCode };
+}
+
+/** The one JSON document of a command that ended with this code and said nothing else. */
+export function documentOf<Body = Record<string, unknown>>({ code, stdout, stderr }: Ran, expected = 0): Body {
+  expect({ code, stderr }).toEqual({ code: expected, stderr: '' });
+  return JSON.parse(stdout) as Body;
+}
+
+/** The code and sentence of a command that was refused, and answered nothing. */
+export function refusalOf({ code, stdout, stderr }: Ran): { exitCode: number | null; code: string; message: string } {
+  expect(stdout).toBe('');
+  const { error } = JSON.parse(stderr) as { error: { code: string; message: string } };
+  return { exitCode: code, ...error };
+}
