@@ -13,6 +13,7 @@ import { DevModule } from './dev/dev.module.js';
 import { GatewayModule } from './gateway/gateway.module.js';
 import { HealthModule } from './health/health.module.js';
 import { JobsModule } from './jobs/jobs.module.js';
+import { isMeasured, MetricsModule } from './metrics/metrics.module.js';
 import { NotificationsModule } from './notifications/notifications.module.js';
 import { OpenApiModule } from './openapi/openapi.module.js';
 import { ProblemFilter } from './problems/problem.filter.js';
@@ -36,6 +37,8 @@ export class AppModule {
   /** `worksJobs`: false for the command line, which adds to the queue and leaves the work to the service. */
   static with(config: Config, { worksJobs = true }: { worksJobs?: boolean } = {}): DynamicModule {
     const development = config.server.production ? [] : [DevModule];
+    // The command line serves nobody: it is neither asked how it is nor drained.
+    const service = worksJobs ? [HealthModule, ...(isMeasured(config) ? [MetricsModule.with(config)] : [])] : [];
     return {
       module: AppModule,
       imports: [
@@ -49,7 +52,7 @@ export class AppModule {
         DeliveryModule,
         AuditLogModule,
         WebhooksModule,
-        HealthModule,
+        ...service,
         OpenApiModule,
         ...development,
       ],

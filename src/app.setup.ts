@@ -1,17 +1,23 @@
 import { ValidationPipe, type ValidationError } from '@nestjs/common';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
-import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { STATUS_CODES, type IncomingMessage } from 'node:http';
 import { v7 as uuidv7 } from 'uuid';
 import type { Config } from './config/config.js';
+import { Drain } from './health/drain.js';
+import { refuseCrossSite } from './cross-site.js';
 import { parseFormBody } from './form-body.js';
 import { readForwardRequest } from './gateway/forward-request.js';
 import { parseJsonBody } from './json-body.js';
+import { measureRequests } from './metrics/measure-requests.js';
+import { Meters } from './metrics/meters.js';
+import { isMeasured } from './metrics/metrics.module.js';
 import { TWILIO_STATUS_PATH } from './notifications/twilio.js';
 import { serveDocuments } from './openapi/serve-documents.js';
 import { bodyOf, ProblemFilter } from './problems/problem.filter.js';
 import { Problem, type FieldError } from './problems/problem.js';
 import { refuseWrongMethods } from './problems/wrong-method.js';
+import { logRequests } from './request-log.js';
 
 const KIB = 1024;
 const BODY_LIMIT = 32 * KIB;
@@ -32,6 +38,7 @@ const AT_THE_ROOT = [
   '.well-known/oauth-authorization-server',
   'health/live',
   'health/ready',
+  'metrics',
   'problems',
   'magic-link',
   'reset-password',
@@ -51,6 +58,8 @@ export function createAdapter(config: Config): FastifyAdapter {
     http: { maxHeaderSize: HEADER_LIMIT, headersTimeout: REQUEST_TIMEOUT },
     // A list of addresses, never `true`: else anybody could write his own address into X-Forwarded-For.
     trustProxy: server.trustedProxies.length > 0 ? [...server.trustedProxies] : false,
+    // Until it no longer listens: see `Drain`.
+    return503OnClosing: false,
     requestIdHeader: false,
     genReqId: (request: IncomingMessage) => readRequestId(request.headers['x-request-id']) ?? uuidv7(),
     // Django's routes end in a slash, and so do the clients that were written for them.
@@ -75,6 +84,10 @@ export function createAdapter(config: Config): FastifyAdapter {
 
 /** What the server, the tests and the OpenAPI script share: the same application, whoever starts it. */
 export function setUp(app: NestFastifyApplication, config: Config): void {
+  const server = app.getHttpAdapter().getInstance();
+  logRequests(server, config.server);
+  if (isMeasured(config)) measureRequests(server, app.get(Meters));
+  closeWhileDraining(server, app.get(Drain));
   app.setGlobalPrefix(API_PREFIX, { exclude: AT_THE_ROOT });
   app.useGlobalPipes(validation());
   app.useSecurityHeaders(securityHeaders(config));
@@ -86,11 +99,12 @@ export function setUp(app: NestFastifyApplication, config: Config): void {
       exposedHeaders: ['Retry-After', 'X-Request-Id', 'WWW-Authenticate'],
     });
   }
+  refuseCrossSite(app, config);
   acceptLargeBodies(app);
   acceptJson(app);
   acceptForms(app, [TWILIO_STATUS_PATH]);
   answerByDefault(app);
-  refuseWrongMethods(app.getHttpAdapter().getInstance());
+  refuseWrongMethods(server);
   if (config.server.docsEnabled) serveDocuments(app, config);
 }
 
@@ -166,6 +180,14 @@ function answerByDefault(app: NestFastifyApplication): void {
       void reply.headers({ 'x-request-id': request.id, 'cache-control': 'no-store' });
       done();
     });
+}
+
+/** A connection that is kept open would be cut in the middle of somebody's next request. */
+function closeWhileDraining(server: FastifyInstance, drain: Drain): void {
+  server.addHook('onSend', (_request, reply, _payload, done) => {
+    if (drain.draining) void reply.header('connection', 'close');
+    done();
+  });
 }
 
 /** A caller's own id is kept where it looks like one: it ends in logs. */

@@ -1,6 +1,8 @@
 import { ConsoleLogger, type LogLevel } from '@nestjs/common';
 import type { Settings } from './config/config.js';
+import { currentRequestId } from './request-log.js';
 
+type Entry = ReturnType<ConsoleLogger['getJsonLogObject']>;
 type Level = Settings['server']['logLevel'];
 
 const LOG_LEVELS: Record<Level, LogLevel[]> = {
@@ -13,13 +15,35 @@ const LOG_LEVELS: Record<Level, LogLevel[]> = {
 /** What the framework tells of itself while it starts: of use only to somebody who debugs the start. */
 const FRAMEWORK = new Set(['NestFactory', 'InstanceLoader', 'RoutesResolver', 'RouterExplorer', 'NestApplication']);
 
+/** Never said, wherever it stands in what is logged. Texts are not searched: whoever writes one leaves secrets out. */
+const SECRETS = [
+  ...['authorization', 'cookie', 'set-cookie', 'password', 'newPassword', 'currentPassword', 'passwordHash'],
+  ...['code', 'codes', 'token', 'accessToken', 'refreshToken', 'codeToken', 'enrollmentToken', 'linkToken'],
+  ...['trustedBrowserToken', 'secret', 'secretKey', 'sealedSecret', 'parameters'],
+];
+
 /** One line an entry for people; one JSON object an entry in production. */
 export class AppLogger extends ConsoleLogger {
   private readonly debugging: boolean;
 
   constructor(level: Level, production: boolean) {
-    super({ json: production, logLevels: LOG_LEVELS[level], prefix: 'Countersign' });
+    super({
+      json: production,
+      logLevels: LOG_LEVELS[level],
+      prefix: 'Countersign',
+      flattenParams: true,
+      redact: SECRETS,
+    });
     this.debugging = level === 'debug';
+  }
+
+  protected override stringifyJsonLogObject({ level, timestamp, ...rest }: object & Partial<Entry>): string {
+    return super.stringifyJsonLogObject({
+      time: new Date(timestamp ?? Date.now()).toISOString(),
+      level: level === 'log' ? 'info' : level,
+      requestId: currentRequestId(),
+      ...rest,
+    });
   }
 
   override log(message: unknown, ...rest: unknown[]): void {

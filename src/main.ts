@@ -6,6 +6,9 @@ import { environment, readSettings } from './config/env.js';
 import { AppLogger } from './logger.js';
 import { explainStartFailure } from './start-failure.js';
 
+// A log that cannot be written (nobody reads it, or the disk is full) must not end the service.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
+
 async function start(): Promise<void> {
   const settings = readSettings(environment());
   const { production, logLevel } = settings.server;

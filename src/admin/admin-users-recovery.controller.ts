@@ -4,6 +4,7 @@ import { CurrentClient, type Client } from '../audit/client.js';
 import { Problems } from '../problems/answers.js';
 import { SentDto } from '../sign-in/sign-in.dto.js';
 import { AdminsOnly, CurrentUser, RequiresFresh } from '../tokens/access.js';
+import { EndsSessions } from '../tokens/ends-sessions.js';
 import type { AccessPrincipal } from '../tokens/principal.js';
 import { AdminUsersRecovery } from './admin-users-recovery.service.js';
 import { byAdmin } from './by-admin.js';
@@ -14,6 +15,7 @@ import { ApiUserId, UserId } from './user-id.js';
 export class AdminUsersRecoveryController {
   constructor(private readonly recovery: AdminUsersRecovery) {}
 
+  @EndsSessions()
   @Post('two-factor/reset')
   @HttpCode(204)
   @AdminsOnly()
@@ -36,6 +38,7 @@ export class AdminUsersRecoveryController {
   }
 
   /** Without a fresh proof: it takes access away from whoever has stolen it, and must not wait. */
+  @EndsSessions()
   @Delete('sessions')
   @HttpCode(204)
   @AdminsOnly()

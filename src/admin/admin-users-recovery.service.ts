@@ -47,7 +47,7 @@ export class AdminUsersRecovery {
       await forgetPreferences(tx, id, this.fallbackReaches(user));
       if (user.active && user.roles.includes('admin')) await this.rules.requireAdminLeft(tx);
       await this.audit.record(tx, 'two-factor.reset', { userId: id, ...by }, { devices, trustedBrowsers });
-      await this.tokens.revokeSessionsOf(tx, id, 'two_factor_reset', by);
+      await this.tokens.endSessionsOf(tx, id, 'two_factor_reset', by);
       if (user.email === null) return;
       const message = { kind: 'two-factor-reset', to: user.email } as const;
       await this.notifications.enqueue(tx, message, { locale: user.locale, userId: id });
@@ -58,7 +58,7 @@ export class AdminUsersRecovery {
   async endSessions(id: string, by: By): Promise<void> {
     await this.db.transaction(async (tx) => {
       await this.lock(tx, id);
-      await this.tokens.revokeSessionsOf(tx, id, 'admin', by);
+      await this.tokens.endSessionsOf(tx, id, 'admin', by);
     });
   }
 

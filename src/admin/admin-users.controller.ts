@@ -4,6 +4,7 @@ import { CurrentClient, type Client } from '../audit/client.js';
 import { Problems } from '../problems/answers.js';
 import { AccountRemoval } from '../sign-in/account-removal.service.js';
 import { AdminsOnly, CurrentUser, RequiresFresh } from '../tokens/access.js';
+import { EndsSessions } from '../tokens/ends-sessions.js';
 import type { AccessPrincipal } from '../tokens/principal.js';
 import { AdminUserDto, AdminUserListDto, ListUsersDto, UpdateUserDto } from './admin-users.dto.js';
 import { AdminUsers } from './admin-users.service.js';
@@ -41,6 +42,7 @@ export class AdminUsersController {
     return this.users.get(id);
   }
 
+  @EndsSessions()
   @Patch(':id')
   @AdminsOnly()
   @RequiresFresh()
@@ -62,6 +64,7 @@ export class AdminUsersController {
     return this.users.update(id, changes, byAdmin(admin, client));
   }
 
+  @EndsSessions()
   @Delete(':id')
   @HttpCode(204)
   @AdminsOnly()

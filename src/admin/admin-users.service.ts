@@ -94,7 +94,7 @@ export class AdminUsers {
     const { id: userId, email, locale } = user;
     await this.audit.record(tx, active ? 'user.reactivated' : 'user.deactivated', { userId, ...by }, {});
     if (active) return;
-    await this.tokens.revokeSessionsOf(tx, userId, 'deactivated', by);
+    await this.tokens.endSessionsOf(tx, userId, 'deactivated', by);
     if (email === null) return;
     await this.notifications.enqueue(tx, { kind: 'account-deactivated', to: email }, { locale, userId });
   }

@@ -4,6 +4,7 @@ import { CurrentClient, type Client } from '../audit/client.js';
 import { Problems } from '../problems/answers.js';
 import { Problem } from '../problems/problem.js';
 import { AdminsOnly, CurrentUser, RequiresFresh } from '../tokens/access.js';
+import { EndsSessions } from '../tokens/ends-sessions.js';
 import type { AccessPrincipal } from '../tokens/principal.js';
 import { ConfiguredPolicy } from '../two-factor/configured-policy.js';
 import type { Prospect } from '../two-factor/foresight.js';
@@ -58,6 +59,7 @@ export class TwoFactorPolicyController {
     };
   }
 
+  @EndsSessions()
   @Put()
   @AdminsOnly()
   @RequiresFresh()
@@ -76,6 +78,7 @@ export class TwoFactorPolicyController {
     return this.set({ level: 'global' }, body, admin, client);
   }
 
+  @EndsSessions()
   @Put('roles/:role')
   @AdminsOnly()
   @RequiresFresh()

@@ -6,6 +6,7 @@ import { CurrentClient, type Client } from '../audit/client.js';
 import { Problems } from '../problems/answers.js';
 import { Problem } from '../problems/problem.js';
 import { AdminsOnly, CurrentUser, RequiresFresh } from '../tokens/access.js';
+import { EndsSessions } from '../tokens/ends-sessions.js';
 import type { AccessPrincipal } from '../tokens/principal.js';
 import { ConfiguredPolicy } from '../two-factor/configured-policy.js';
 import { explain } from '../two-factor/explanation.js';
@@ -59,6 +60,7 @@ export class UserTwoFactorController {
     };
   }
 
+  @EndsSessions()
   @Patch(':id/two-factor')
   @AdminsOnly()
   @RequiresFresh()
@@ -90,6 +92,7 @@ export class UserTwoFactorController {
     return this.get(id);
   }
 
+  @EndsSessions()
   @Post('two-factor')
   @HttpCode(200)
   @AdminsOnly()

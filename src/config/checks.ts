@@ -120,11 +120,14 @@ function isPrivate(url: string): boolean {
   return protocol === 'https:' || hostname === 'localhost' || hostname === '[::1]' || /^127(\.\d+){3}$/.test(hostname);
 }
 
-function missingInProduction({ server, secrets, mail }: Settings): string[] {
+function missingInProduction({ server, secrets, mail, tokens }: Settings): string[] {
   const found: string[] = [];
   if (server.publicUrl === null) found.push('PUBLIC_URL is required in production: links and the token issuer use it');
   if (server.publicUrl !== null && !isPrivate(server.publicUrl)) {
     found.push('PUBLIC_URL must be https in production, unless its host is this machine');
+  }
+  if (tokens.authCookies && server.publicUrl?.startsWith('https:') !== true) {
+    found.push('AUTH_COOKIES needs an https PUBLIC_URL in production: browsers keep the cookies for https only');
   }
   if (secrets.secretKey === null) {
     found.push('SECRET_KEY is required in production; generate one with: openssl rand -base64 48');

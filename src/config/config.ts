@@ -23,6 +23,7 @@ export abstract class Config implements Settings {
   abstract readonly gateway: Settings['gateway'];
   abstract readonly webhooks: Settings['webhooks'];
   abstract readonly audit: Settings['audit'];
+  abstract readonly metrics: Settings['metrics'];
 }
 
 /** Completes the settings; absent URLs follow from the address that is listened on. */

@@ -52,6 +52,7 @@ export function readSettings(variables: Variables): Settings {
     audit: read('audit'),
     gateway: read('gateway'),
     webhooks: read('webhooks'),
+    metrics: read('metrics'),
   };
   if (problems.length === 0) problems.push(...findContradictions(parsed));
   if (problems.length > 0) throw new ConfigurationError(problems);

@@ -63,6 +63,9 @@ export const settings = {
           'The least level that is logged. No level logs a secret.',
         ),
         DOCS_ENABLED: flag({ default: 'on' }).describe('Whether /docs, /redoc and /openapi.json are served.'),
+        SHUTDOWN_DELAY: duration({ default: '0s', min: '0s', max: '60s' }).describe(
+          'How long a replica that is told to stop goes on answering while /health/ready says 503. Longer than your gateway takes to notice, and no request is lost; without a gateway there is nothing to wait for.',
+        ),
       })
       .transform((env) => ({
         environment: env.NODE_ENV,
@@ -76,6 +79,7 @@ export const settings = {
         trustedProxies: env.TRUSTED_PROXIES,
         logLevel: env.LOG_LEVEL,
         docsEnabled: env.DOCS_ENABLED,
+        shutdownDelaySeconds: env.SHUTDOWN_DELAY,
       })),
   },
   storage: {
@@ -358,6 +362,9 @@ export const settings = {
         SESSIONS_PER_USER: integer({ default: 20, min: 1, max: 1000 }).describe(
           'Sessions of one user; one more ends the oldest.',
         ),
+        AUTH_COOKIES: flag({ default: 'off' }).describe(
+          'Whether browsers may have their tokens as cookies that no script can read (docs/cookies.md). Requests for it say `X-Auth-Cookies: on`. In production PUBLIC_URL must be https then.',
+        ),
         CLOCK_LEEWAY: duration({ default: '30s', min: '0s', max: '60s' }).describe(
           'How far clocks may differ when times in tokens are checked.',
         ),
@@ -373,6 +380,7 @@ export const settings = {
         refreshMaxTtlSeconds: env.REFRESH_TOKEN_MAX_TTL,
         refreshReuseGraceSeconds: env.REFRESH_TOKEN_REUSE_GRACE,
         sessionsPerUser: env.SESSIONS_PER_USER,
+        authCookies: env.AUTH_COOKIES,
         leewaySeconds: env.CLOCK_LEEWAY,
       })),
   },
@@ -478,6 +486,26 @@ export const settings = {
         ),
       })
       .transform((env) => ({ retentionSeconds: env.AUDIT_RETENTION })),
+  },
+  metrics: {
+    title: 'Metrics',
+    schema: z
+      .object({
+        METRICS_PORT: integerOrOff({ default: 'off', min: 0, max: 65535 }).describe(
+          'A port of its own where Prometheus reads /metrics, without a token: let nobody else reach it. 0 takes any free one.',
+        ),
+        METRICS_HOST: textWithDefault({ default: '127.0.0.1', allowed: 'an address' }).describe(
+          'The address that METRICS_PORT listens on.',
+        ),
+        METRICS_TOKEN: text({
+          allowed: '≥ 32 characters',
+          secret: true,
+          check: z.string().regex(/^[!-~]{32,}$/, 'must be one word of at least 32 characters'),
+        }).describe(
+          'Serves /metrics on PORT too, to whoever sends `Authorization: Bearer` and this token. Absent: not there.',
+        ),
+      })
+      .transform((env) => ({ port: env.METRICS_PORT, host: env.METRICS_HOST, token: env.METRICS_TOKEN })),
   },
 } as const;
 

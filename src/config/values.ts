@@ -65,8 +65,9 @@ export function integer(options: { default: number; min: number; max: number }) 
 }
 
 /** A whole number, or null where the limit is switched `off`. */
-export function integerOrOff(options: { default: number; min: number; max: number }) {
-  const schema = z.union([z.literal('off').transform(() => null), integer(options)]);
+export function integerOrOff(options: { default: number | 'off'; min: number; max: number }) {
+  const number = integer({ ...options, default: options.default === 'off' ? options.min : options.default });
+  const schema = z.union([z.literal('off').transform(() => null), number]);
   return schema.prefault(String(options.default)).meta({
     default: String(options.default),
     allowed: `${options.min}–${options.max}, or \`off\``,

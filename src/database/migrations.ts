@@ -5,6 +5,7 @@ import { ChainAuditEvents1795309200000 } from '../../migrations/1795309200000-ch
 import { AddWebhooks1795312800000 } from '../../migrations/1795312800000-add-webhooks.js';
 import { AddKeyLife1795316400000 } from '../../migrations/1795316400000-add-key-life.js';
 import { AddAdminIndexes1795320000000 } from '../../migrations/1795320000000-add-admin-indexes.js';
+import { AnnounceEndedSessions1795323600000 } from '../../migrations/1795323600000-announce-ended-sessions.js';
 
 /** Every migration, oldest first. A list instead of a glob: a glob that matches nothing is silently "up to date". */
 export const migrations = [
@@ -15,4 +16,5 @@ export const migrations = [
   AddWebhooks1795312800000,
   AddKeyLife1795316400000,
   AddAdminIndexes1795320000000,
+  AnnounceEndedSessions1795323600000,
 ];

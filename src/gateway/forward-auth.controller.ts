@@ -1,5 +1,5 @@
 import { Controller, Get, Req, Res } from '@nestjs/common';
-import { ApiBearerAuth, ApiOkResponse, ApiOperation, ApiQuery, ApiTags } from '@nestjs/swagger';
+import { ApiBearerAuth, ApiCookieAuth, ApiOkResponse, ApiOperation, ApiQuery, ApiTags } from '@nestjs/swagger';
 import { SkipThrottle } from '@nestjs/throttler';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { OnlyProblems } from '../problems/answers.js';
@@ -20,6 +20,7 @@ export class ForwardAuthController {
   @Get()
   @Public()
   @ApiBearerAuth('accessToken')
+  @ApiCookieAuth('sessionCookie')
   @ApiOperation({
     operationId: 'forwardAuth',
     summary: 'Tell a gateway whether a request may pass',
@@ -63,6 +64,7 @@ export class ForwardAuthController {
     'invalid_token',
     'insufficient_user_authentication',
     'role_required',
+    'cross_site_request',
     'gateway_misconfigured',
     'authorization_unknown',
   )
@@ -70,6 +72,6 @@ export class ForwardAuthController {
     // An answer about one person; a gateway that keeps it all the same must not give it to another.
     void reply.header('vary', 'Authorization, Cookie');
     if (announcesBody(request)) void reply.header('connection', 'close');
-    void reply.headers(await this.forwardAuth.admit(request.headers.authorization, request.query));
+    void reply.headers(await this.forwardAuth.admit(request));
   }
 }

@@ -1,12 +1,15 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { InjectEntityManager } from '@nestjs/typeorm';
+import type { FastifyRequest } from 'fastify';
 import type { EntityManager } from 'typeorm';
 import { Clock } from '../clock/clock.js';
 import { Config } from '../config/config.js';
 import { Problem } from '../problems/problem.js';
 import { AccessReader } from '../tokens/access-reader.js';
 import { IdentityTokens } from '../tokens/identity-token.js';
+import { bearerOf } from '../tokens/bearer.js';
 import type { AccessPrincipal } from '../tokens/principal.js';
+import { mayBeCrossSite } from './cookie-origin.js';
 import { identityHeaders, tellsEmail } from './identity-headers.js';
 import { objectionTo, readRequirements } from './requirements.js';
 import { findVerifiedEmail } from './verified-email.queries.js';
@@ -32,10 +35,10 @@ export class ForwardAuth {
    * answer, and some gateways let a request pass when there is none.
    * @throws Problem 401 or 403, and nothing else
    */
-  async admit(authorization: string | undefined, query: unknown): Promise<Record<string, string>> {
+  async admit(request: FastifyRequest): Promise<Record<string, string>> {
     try {
-      const principal = await this.principalOf(authorization);
-      this.expectRequirements(principal, query);
+      const principal = await this.principalOf(request);
+      this.expectRequirements(principal, request.query);
       return await this.headersOf(principal);
     } catch (cause) {
       if (cause instanceof Problem) throw cause;
@@ -46,9 +49,10 @@ export class ForwardAuth {
     }
   }
 
-  private async principalOf(authorization = ''): Promise<AccessPrincipal> {
-    const token = /^Bearer +(\S+)$/i.exec(authorization)?.[1];
+  private async principalOf(request: FastifyRequest): Promise<AccessPrincipal> {
+    const token = bearerOf(request, this.config);
     if (!token) throw new Problem('authentication_required');
+    if (request.usedAuthCookie && mayBeCrossSite(request)) throw new Problem('cross_site_request');
     const principal = await this.reader.read(token);
     if (!principal) throw new Problem('invalid_token');
     return principal;

@@ -105,12 +105,23 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
   /** Under this name the worker holds its leases. */
   private workerId: string | null = null;
   private leaseCheck: NodeJS.Timeout | undefined;
+  private failures = 0;
 
   constructor(
     config: Config,
     @Inject(WORKS_JOBS) readonly works: boolean,
   ) {
     this.pool = tolerantPool(config.storage.databaseUrl, this.logger);
+  }
+
+  /** Whether the worker runs. After the database was away it does not, for a moment. */
+  get working(): boolean {
+    return this.runner !== null;
+  }
+
+  /** How many attempts have failed in this process, also those that another one follows. */
+  get failedAttempts(): number {
+    return this.failures;
   }
 
   handle<N extends TaskName>(name: N, handler: JobHandler<N>): void {
@@ -121,6 +132,7 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
       try {
         await within(JOB_LIMIT, () => handler(payload as Tasks[N], { attempt: job.attempts, lastAttempt }));
       } catch (error) {
+        this.failures += 1;
         if (!(error instanceof RetryLater) || lastAttempt) throw error;
         await this.tryAgain(job, error);
       }
@@ -167,6 +179,7 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
   private async keepRunning(runner: Runner): Promise<void> {
     await runner.promise.catch(() => undefined);
     while (!this.stopping.signal.aborted) {
+      this.runner = null;
       try {
         await sleep(RESTART_PAUSE, undefined, { signal: this.stopping.signal });
         await this.releaseOwn();

@@ -2,6 +2,7 @@ import type { INestApplication } from '@nestjs/common';
 import {
   DocumentBuilder,
   SwaggerModule,
+  type HeadersObject,
   type OpenAPIObject,
   type OperationObject,
   type ReferenceObject,
@@ -12,7 +13,15 @@ import {
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { SIGN_IN_RESULT, signInResultSchema } from '../sign-in/sign-in.dto.js';
-import { problemComponents, problemResponses, REQUEST_ID, type NotedOperation } from './problem-responses.js';
+import { ACCESS_COOKIE } from '../tokens/auth-cookies.js';
+import { SETS_COOKIES_EXTENSION } from '../tokens/cookie-answers.js';
+import {
+  problemComponents,
+  problemResponses,
+  REQUEST_ID,
+  SET_COOKIE,
+  type NotedOperation,
+} from './problem-responses.js';
 import { withExamples, type Schemas } from './sample.js';
 
 const METHODS = ['get', 'post', 'put', 'patch', 'delete'] as const;
@@ -34,7 +43,7 @@ what follows: \`authenticated\` (here are the tokens), \`second_factor_required\
 \`POST /api/v1/auth/token/second-factor\`) or \`enrollment_required\` (create and confirm a device with the enrollment token).
 
 **Tokens.** Send the access token as \`Authorization: Bearer …\`. Before it expires, exchange the refresh token at
-\`POST /api/v1/auth/token/refresh\`; each one is good for one exchange. Changes of security settings need a recent proof of a
+\`POST /api/v1/auth/token/refresh\`; each one is good for one exchange. A browser may have both as cookies instead: docs/cookies.md. Changes of security settings need a recent proof of a
 factor: on \`insufficient_user_authentication\`, \`POST /api/v1/auth/step-up\`, then repeat the request.
 
 **Conventions.** JSON in and out. Unknown properties are refused. Times are ISO 8601 in UTC, durations whole seconds, ids
@@ -99,6 +108,16 @@ function base(server: string) {
           'An enrollment token: `enrollmentToken` of a SignInResult whose status is `enrollment_required`. It opens the creation and confirmation of a device, and dies at the first confirmed one.',
       },
       'enrollmentToken',
+    )
+    .addCookieAuth(
+      ACCESS_COOKIE,
+      {
+        type: 'apiKey',
+        in: 'cookie',
+        description:
+          'An access token as a cookie, set by an answer to a request with `X-Auth-Cookies: on`. Only where AUTH_COOKIES is on, and only without an `Authorization` header; what changes something must come from this origin or one of CORS_ORIGINS.',
+      },
+      'sessionCookie',
     );
   for (const [tag, description] of Object.entries(TAGS)) builder.addTag(tag, description);
   return builder.build();
@@ -163,7 +182,7 @@ function complete(method: string, operation: NotedOperation, schemas: Schemas): 
   const { tags, operationId, summary, description, security = [], parameters = [], requestBody, responses } = operation;
   const answers = Object.entries(responses).map(([status, response]): [string, ResponseObject] => [
     status,
-    completeAnswer(response as ResponseObject, schemas),
+    completeAnswer(response as ResponseObject, schemas, operation[SETS_COOKIES_EXTENSION] ? SET_COOKIE : {}),
   ]);
   return {
     ...{ tags, operationId, summary },
@@ -179,10 +198,14 @@ function completeBody(body: RequestBodyObject, schemas: Schemas): RequestBodyObj
   return { required: true, content: completeContent(body.content, schemas) };
 }
 
-function completeAnswer({ description, headers, content }: ResponseObject, schemas: Schemas): ResponseObject {
+function completeAnswer(
+  { description, headers, content }: ResponseObject,
+  schemas: Schemas,
+  cookies: HeadersObject,
+): ResponseObject {
   return {
     description,
-    headers: { ...REQUEST_ID, ...headers },
+    headers: { ...REQUEST_ID, ...cookies, ...headers },
     ...(content ? { content: completeContent(content, schemas) } : {}),
   };
 }

@@ -10,6 +10,7 @@ import { ONLY_PROBLEMS_EXTENSION, PROBLEMS_EXTENSION } from '../problems/answers
 import { catalogue, type ProblemCode } from '../problems/catalogue.js';
 import type { ProblemBody } from '../problems/problem.filter.js';
 import { REQUIRES_ADMIN_EXTENSION, REQUIRES_FRESH_EXTENSION } from '../tokens/access.js';
+import { SETS_COOKIES_EXTENSION } from '../tokens/cookie-answers.js';
 
 /** An operation as the decorators left it, with the notes that they wrote for {@link problemResponses}. */
 export type NotedOperation = OperationObject & {
@@ -17,12 +18,14 @@ export type NotedOperation = OperationObject & {
   [ONLY_PROBLEMS_EXTENSION]?: readonly ProblemCode[];
   [REQUIRES_FRESH_EXTENSION]?: boolean;
   [REQUIRES_ADMIN_EXTENSION]?: boolean;
+  [SETS_COOKIES_EXTENSION]?: boolean;
 };
 
 const EXAMPLE_REQUEST_ID = '019aa8d2-9c40-7d1b-8a6e-5b2f7c3d4e10';
 const EXAMPLE_WAIT = 30;
 
 export const REQUEST_ID: HeadersObject = { 'X-Request-Id': { $ref: '#/components/headers/RequestId' } };
+export const SET_COOKIE: HeadersObject = { 'Set-Cookie': { $ref: '#/components/headers/SetCookie' } };
 const WWW_AUTHENTICATE: HeadersObject = { 'WWW-Authenticate': { $ref: '#/components/headers/WwwAuthenticate' } };
 const RETRY_AFTER: HeadersObject = { 'Retry-After': { $ref: '#/components/headers/RetryAfter' } };
 
@@ -53,6 +56,8 @@ function impliedBy(method: string, operation: NotedOperation): ProblemCode[] {
   return [
     ...(hasBody || hasParameter ? (['validation_failed'] as const) : []),
     ...(readsBody ? (['malformed_body', 'payload_too_large', 'unsupported_media_type'] as const) : []),
+    // A browser adds cookies to every request, also to those that need none.
+    ...(method === 'get' ? [] : (['cross_site_request'] as const)),
     ...(schemes.length > 0 ? (['authentication_required', 'invalid_token'] as const) : []),
     ...(isAccessOnly ? (['enrollment_required'] as const) : []),
     ...(operation[REQUIRES_ADMIN_EXTENSION] ? (['admin_required'] as const) : []),
@@ -100,6 +105,14 @@ export function problemComponents(): Required<Pick<ComponentsObject, 'schemas' |
       RetryAfter: {
         description: 'Seconds after which the same request may succeed.',
         schema: { type: 'integer', minimum: 0, example: EXAMPLE_WAIT },
+      },
+      SetCookie: {
+        description:
+          'With AUTH_COOKIES and `X-Auth-Cookies: on`: `__Host-access` and `__Secure-refresh` instead of the tokens of the body, or their removal.',
+        schema: {
+          type: 'string',
+          example: '__Host-access=eyJhbGciOi…; Path=/; SameSite=Lax; Max-Age=300; Secure; HttpOnly',
+        },
       },
       WwwAuthenticate: {
         description:

@@ -132,6 +132,12 @@ const entries = {
     title: 'Whether you may is not known at the moment',
     detail: 'Your token was neither accepted nor refused. Keep it, and wait as long as Retry-After says.',
   },
+  cross_site_request: {
+    status: 403,
+    title: 'Another site sent the request',
+    detail:
+      'A change by cookie must come from a page of this origin, or of one of CORS_ORIGINS, and say so with Sec-Fetch-Site or Origin. Other clients send the access token as "Authorization: Bearer …".',
+  },
   admin_required: {
     status: 403,
     title: 'Only administrators may do this',

@@ -45,7 +45,8 @@ export class ProblemFilter implements ExceptionFilter {
     if (reply.sent) return;
     void reply
       .status(problem.status)
-      .headers(headersOf(problem))
+      // what is refused before any other hook has no id in its answer yet
+      .headers({ ...headersOf(problem), 'x-request-id': request.id })
       .type('application/problem+json; charset=utf-8')
       .send(JSON.stringify(bodyOf(problem, request.id, this.config.server.basePath)));
   }

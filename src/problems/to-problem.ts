@@ -6,6 +6,8 @@ import { Problem } from './problem.js';
 const BY_STATUS: Readonly<Record<number, ProblemCode>> = {
   400: 'validation_failed',
   401: 'invalid_token',
+  // What Nest itself forbids is a request of another site; our own refusals are problems already.
+  403: 'cross_site_request',
   404: 'not_found',
   405: 'http_method_not_allowed',
   413: 'payload_too_large',

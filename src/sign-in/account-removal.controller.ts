@@ -3,6 +3,8 @@ import { ApiNoContentResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { CurrentClient, type Client } from '../audit/client.js';
 import { Problems } from '../problems/answers.js';
 import { Accepts, CurrentUser, RequiresFresh } from '../tokens/access.js';
+import { EndsSessions } from '../tokens/ends-sessions.js';
+import { EndsSession } from '../tokens/cookie-answers.js';
 import type { AccessPrincipal } from '../tokens/principal.js';
 import { AccountRemoval } from './account-removal.service.js';
 
@@ -12,9 +14,11 @@ import { AccountRemoval } from './account-removal.service.js';
 export class AccountRemovalController {
   constructor(private readonly removal: AccountRemoval) {}
 
+  @EndsSessions()
   @Delete()
   @HttpCode(204)
   @Accepts('access')
+  @EndsSession()
   @RequiresFresh()
   @ApiOperation({
     operationId: 'deleteOwnAccount',

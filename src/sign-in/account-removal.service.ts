@@ -30,7 +30,7 @@ export class AccountRemoval {
     await this.db.transaction(async (tx) => {
       const user = await this.users.lock(tx, userId);
       if (!user) throw new Problem('not_found');
-      await this.tokens.revokeSessionsOf(tx, userId, 'account_deleted', by);
+      await this.tokens.endSessionsOf(tx, userId, 'account_deleted', by);
       await deleteUser(tx, userId);
       if (user.active && user.roles.includes('admin')) await this.rules.requireAdminLeft(tx);
       await this.audit.record(tx, 'user.deleted', { userId, ...by }, {});

@@ -6,6 +6,7 @@ import { ApiDeviceId, ConfirmDeviceDto, ConfirmedDeviceDto, toDeviceDto } from '
 import { Problems } from '../problems/answers.js';
 import { ThrottledAs } from '../throttling/ip-throttle.guard.js';
 import { Accepts, CurrentPrincipal, RequiresFresh } from '../tokens/access.js';
+import { AnswersTokens } from '../tokens/cookie-answers.js';
 import type { Principal } from '../tokens/principal.js';
 import { TwoFactor } from '../two-factor/two-factor.service.js';
 import { SIGN_IN_RESULT, type SignInResult } from './sign-in.dto.js';
@@ -27,6 +28,7 @@ export class DeviceConfirmationController {
   @Post(':id/confirm')
   @HttpCode(200)
   @Accepts('access', 'enrollment')
+  @AnswersTokens()
   @RequiresFresh()
   @ThrottledAs('sign-in')
   @ApiOperation({

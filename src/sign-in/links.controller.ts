@@ -5,6 +5,8 @@ import { Problems } from '../problems/answers.js';
 import { Problem } from '../problems/problem.js';
 import { ThrottledAs } from '../throttling/ip-throttle.guard.js';
 import { Public } from '../tokens/access.js';
+import { EndsSessions } from '../tokens/ends-sessions.js';
+import { AnswersTokens } from '../tokens/cookie-answers.js';
 import { Links } from './links.service.js';
 import { PasswordReset } from './password-reset.service.js';
 import { SentProofs } from './sent-proofs.service.js';
@@ -46,6 +48,7 @@ export class LinksController {
   @Post('magic-link/redeem')
   @HttpCode(200)
   @Public()
+  @AnswersTokens()
   @ThrottledAs('sign-in')
   @ApiOperation({
     operationId: 'redeemMagicLink',
@@ -77,6 +80,7 @@ export class LinksController {
     return { resendIn: await this.proofs.requestPasswordReset(identifier) };
   }
 
+  @EndsSessions()
   @Post('password-reset/confirm')
   @HttpCode(204)
   @Public()

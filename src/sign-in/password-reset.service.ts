@@ -76,7 +76,7 @@ export class PasswordReset {
   private async replace(tx: EntityManager, userId: string, passwordHash: string, client: Client): Promise<void> {
     await setPassword(tx, userId, passwordHash);
     await bumpEpoch(tx, userId);
-    await this.tokens.endSessionsOf(tx, userId, 'password_reset');
+    await this.tokens.endSessionsOf(tx, userId, 'password_reset', { client });
     await this.audit.record(tx, 'user.password-reset', { userId, client }, {});
     const { email, locale } = await this.users.getActive(userId, tx);
     if (email === null) return;

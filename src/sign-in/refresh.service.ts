@@ -5,6 +5,7 @@ import { Audit } from '../audit/audit.service.js';
 import type { Client } from '../audit/client.js';
 import { Notifications } from '../notifications/notifications.service.js';
 import { Problem } from '../problems/problem.js';
+import { LiveSessions } from '../tokens/live-sessions.js';
 import { Tokens, type TokenPair } from '../tokens/tokens.service.js';
 import { Users } from '../users/users.service.js';
 
@@ -13,6 +14,7 @@ export class Refresh {
   constructor(
     @InjectEntityManager() private readonly db: EntityManager,
     private readonly tokens: Tokens,
+    private readonly liveSessions: LiveSessions,
     private readonly users: Users,
     private readonly notifications: Notifications,
     private readonly audit: Audit,
@@ -44,6 +46,7 @@ export class Refresh {
       // Of parallel ones only the first ends it, so the user is told once.
       if (await this.tokens.endSession(tx, sessionId, 'refresh_token_reused', client)) await this.tell(tx, userId);
     });
+    await this.liveSessions.settle();
   }
 
   private async tell(tx: EntityManager, userId: string): Promise<void> {

@@ -1,11 +1,14 @@
-import { Body, Controller, HttpCode, Post, Res } from '@nestjs/common';
+import { Body, Controller, HttpCode, Post, Req, Res } from '@nestjs/common';
 import { ApiAcceptedResponse, ApiBody, ApiExtraModels, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
-import type { FastifyReply } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import { CurrentClient, type Client } from '../audit/client.js';
+import { Config } from '../config/config.js';
 import { Problems } from '../problems/answers.js';
 import { Problem } from '../problems/problem.js';
 import { ThrottledAs } from '../throttling/ip-throttle.guard.js';
 import { Accepts, CurrentUser, Public } from '../tokens/access.js';
+import { refreshTokenOf } from '../tokens/bearer.js';
+import { AnswersTokens } from '../tokens/cookie-answers.js';
 import type { AccessPrincipal } from '../tokens/principal.js';
 import { RefreshTokenDto, TokenPairDto } from '../tokens/tokens.dto.js';
 import { Refresh } from './refresh.service.js';
@@ -40,11 +43,13 @@ export class SignInController {
     private readonly refresh: Refresh,
     private readonly stepUp: StepUp,
     private readonly proofs: SentProofs,
+    private readonly config: Config,
   ) {}
 
   @Post('token')
   @HttpCode(200)
   @Public()
+  @AnswersTokens()
   @ThrottledAs('sign-in')
   @ApiOperation({
     operationId: 'signIn',
@@ -67,6 +72,7 @@ export class SignInController {
   @Post('token/second-factor')
   @HttpCode(200)
   @Public()
+  @AnswersTokens()
   @ThrottledAs('sign-in')
   @ApiOperation({
     operationId: 'signInSecondFactor',
@@ -127,6 +133,7 @@ export class SignInController {
   @Post('token/refresh')
   @HttpCode(200)
   @Public()
+  @AnswersTokens()
   @ApiOperation({
     operationId: 'refreshToken',
     summary: 'Exchange a refresh token for new tokens',
@@ -135,13 +142,18 @@ export class SignInController {
   })
   @ApiOkResponse({ type: TokenPairDto, description: 'The new tokens; the refresh token that was sent is used up.' })
   @Problems('invalid_refresh_token', 'refresh_token_reused')
-  rotate(@Body() { refreshToken }: RefreshTokenDto, @CurrentClient() client: Client): Promise<TokenPairDto> {
-    return this.refresh.rotate(refreshToken, client);
+  rotate(
+    @Body() body: RefreshTokenDto,
+    @Req() request: FastifyRequest,
+    @CurrentClient() client: Client,
+  ): Promise<TokenPairDto> {
+    return this.refresh.rotate(refreshTokenOf(request, body, this.config), client);
   }
 
   @Post('step-up')
   @HttpCode(200)
   @Accepts('access')
+  @AnswersTokens()
   @ThrottledAs('sign-in')
   @ApiOperation({
     operationId: 'stepUp',

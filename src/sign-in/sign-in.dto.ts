@@ -1,6 +1,12 @@
 import { ApiProperty, getSchemaPath } from '@nestjs/swagger';
 import { IsBoolean, IsIn, IsString, IsUUID, MaxLength, MinLength, ValidateIf } from 'class-validator';
-import { EXAMPLE_ACCESS_TOKEN, TokenPairDto } from '../tokens/tokens.dto.js';
+import {
+  EXAMPLE_ACCESS_TOKEN,
+  TOKEN_TYPE_DESCRIPTION,
+  TOKEN_TYPES,
+  TokenPairDto,
+  type TokenType,
+} from '../tokens/tokens.dto.js';
 import { DeviceSummaryDto } from '../two-factor/two-factor.dto.js';
 import { UserDto } from '../users/users.dto.js';
 
@@ -422,14 +428,15 @@ export class StepUpDto {
 
 /** An access token whose `auth_time` is now. */
 export class SteppedUpDto {
-  @ApiProperty({ enum: ['Bearer'], description: 'How to send it.' })
-  tokenType!: 'Bearer';
+  @ApiProperty({ enum: TOKEN_TYPES, description: TOKEN_TYPE_DESCRIPTION })
+  tokenType!: TokenType;
 
   @ApiProperty({
+    required: false,
     example: EXAMPLE_ACCESS_TOKEN,
-    description: 'Replaces the present access token. The refresh token stays.',
+    description: 'Replaces the present access token; the refresh token stays. Absent where it was set as a cookie.',
   })
-  accessToken!: string;
+  accessToken?: string;
 
   @ApiProperty({ type: 'integer', example: 300, description: 'Its life, in seconds.' })
   expiresIn!: number;

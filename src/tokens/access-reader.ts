@@ -1,8 +1,6 @@
 import { Injectable } from '@nestjs/common';
-import { InjectEntityManager } from '@nestjs/typeorm';
-import type { EntityManager } from 'typeorm';
+import { LiveSessions } from './live-sessions.js';
 import type { AccessPrincipal } from './principal.js';
-import { findLiveSession } from './session.queries.js';
 import type { AccessClaims } from './token-kinds.js';
 import { TokenSigner } from './token.signer.js';
 
@@ -11,7 +9,7 @@ import { TokenSigner } from './token.signer.js';
 export class AccessReader {
   constructor(
     private readonly signer: TokenSigner,
-    @InjectEntityManager() private readonly db: EntityManager,
+    private readonly sessions: LiveSessions,
   ) {}
 
   /** For those who hold the token itself; null for every other text. */
@@ -22,7 +20,7 @@ export class AccessReader {
 
   /** A revoked session's access tokens die with it, although their signatures are good for minutes more. */
   async principalOf(claims: AccessClaims): Promise<AccessPrincipal | null> {
-    const session = await findLiveSession(this.db, claims.sid);
+    const session = await this.sessions.find(claims.sid);
     if (!session) return null;
     return {
       kind: 'access',

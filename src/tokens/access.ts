@@ -1,5 +1,5 @@
 import { applyDecorators, createParamDecorator, SetMetadata, type ExecutionContext } from '@nestjs/common';
-import { ApiBearerAuth, ApiExtension } from '@nestjs/swagger';
+import { ApiBearerAuth, ApiCookieAuth, ApiExtension } from '@nestjs/swagger';
 import type { FastifyRequest } from 'fastify';
 import type { AccessPrincipal, Principal } from './principal.js';
 
@@ -17,7 +17,11 @@ const SCHEMES = { access: 'accessToken', enrollment: 'enrollmentToken' } as cons
 
 /** Names the tokens that open this handler. Every handler says this or `@Public()`, or the service does not start. */
 export const Accepts = (...kinds: readonly [BearerKind, ...BearerKind[]]) =>
-  applyDecorators(SetMetadata(ACCEPTED_KINDS, kinds), ...kinds.map((kind) => ApiBearerAuth(SCHEMES[kind])));
+  applyDecorators(
+    SetMetadata(ACCEPTED_KINDS, kinds),
+    ...kinds.map((kind) => ApiBearerAuth(SCHEMES[kind])),
+    ...(kinds.includes('access') ? [ApiCookieAuth('sessionCookie')] : []),
+  );
 
 /** Opens this handler to everybody. */
 export const Public = () => SetMetadata(ACCEPTED_KINDS, []);

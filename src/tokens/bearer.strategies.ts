@@ -1,17 +1,23 @@
 import { Injectable } from '@nestjs/common';
 import { PassportStrategy } from '@nestjs/passport';
 import { InjectEntityManager } from '@nestjs/typeorm';
-import { ExtractJwt, Strategy, type SecretOrKeyProvider } from 'passport-jwt';
+import type { FastifyRequest } from 'fastify';
+import { ExtractJwt, Strategy, type JwtFromRequestFunction, type SecretOrKeyProvider } from 'passport-jwt';
 import type { EntityManager } from 'typeorm';
+import { Config } from '../config/config.js';
 import { AccessReader } from './access-reader.js';
+import { bearerOf } from './bearer.js';
 import { findOpenEnrollment } from './enrollment.queries.js';
 import type { AccessPrincipal, EnrollmentPrincipal } from './principal.js';
 import { tokenAlgorithms, type TokenKind } from './token-kinds.js';
 import { TokenKeys } from './token-keys.js';
 import { TokenSigner } from './token.signer.js';
 
-/** Tokens are read from the Authorization header only, never from a query or a form (RFC 6750 §5.3). */
-function strategyOptions(keys: TokenKeys, kind: Extract<TokenKind, 'access' | 'enrollment'>) {
+function strategyOptions(
+  keys: TokenKeys,
+  kind: Extract<TokenKind, 'access' | 'enrollment'>,
+  jwtFromRequest: JwtFromRequestFunction<FastifyRequest>,
+) {
   const secretOrKeyProvider: SecretOrKeyProvider = (_request, token, done) => {
     void keys.askFor(String(token)).then(() => {
       const key = keys.forVerifying(kind, String(token));
@@ -21,7 +27,7 @@ function strategyOptions(keys: TokenKeys, kind: Extract<TokenKind, 'access' | 'e
     }, done);
   };
   return {
-    jwtFromRequest: ExtractJwt.fromAuthHeaderAsBearerToken(),
+    jwtFromRequest,
     algorithms: [...tokenAlgorithms[kind]],
     // Both times are checked by TokenSigner with the injected clock.
     ignoreExpiration: true,
@@ -36,8 +42,9 @@ export class AccessTokenStrategy extends PassportStrategy(Strategy, 'access') {
     keys: TokenKeys,
     private readonly signer: TokenSigner,
     private readonly reader: AccessReader,
+    config: Config,
   ) {
-    super(strategyOptions(keys, 'access'));
+    super(strategyOptions(keys, 'access', (request) => bearerOf(request, config)));
   }
 
   async validate(payload: unknown): Promise<AccessPrincipal | null> {
@@ -53,7 +60,8 @@ export class EnrollmentTokenStrategy extends PassportStrategy(Strategy, 'enrollm
     private readonly signer: TokenSigner,
     @InjectEntityManager() private readonly db: EntityManager,
   ) {
-    super(strategyOptions(keys, 'enrollment'));
+    // Never from a cookie: that is for access tokens.
+    super(strategyOptions(keys, 'enrollment', ExtractJwt.fromAuthHeaderAsBearerToken()));
   }
 
   async validate(payload: unknown): Promise<EnrollmentPrincipal | null> {

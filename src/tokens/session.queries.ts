@@ -48,14 +48,23 @@ export async function insertSession(tx: EntityManager, session: NewSession): Pro
   return row;
 }
 
+export interface LiveState {
+  userId: string;
+  roles: string[];
+  /** Until it ends if it is not refreshed. */
+  secondsLeft: number;
+}
+
 /**
- * What the user of a live session may do now; null where the session, or its user, no longer stands. One indexed look-up
- * before every authenticated request: a role that was taken away is gone, although tokens still name it.
+ * What the user of a live session may do now; null where the session, or its user, no longer stands. One indexed look-up:
+ * a role that was taken away is gone, although tokens still name it.
  */
-export function findLiveSession(db: EntityManager, sessionId: string): Promise<{ roles: string[] } | null> {
-  return firstRow<{ roles: string[] }>(
+export function findLiveSession(db: EntityManager, sessionId: string): Promise<LiveState | null> {
+  return firstRow<LiveState>(
     db,
-    `SELECT users.roles FROM sessions JOIN users ON users.id = sessions.user_id AND users.active
+    `SELECT users.id AS "userId", users.roles,
+            extract(epoch FROM least(sessions.idle_expires_at, sessions.expires_at) - now())::float AS "secondsLeft"
+     FROM sessions JOIN users ON users.id = sessions.user_id AND users.active
      WHERE sessions.id = $1 AND ${LIVE}`,
     [sessionId],
   );

@@ -4,6 +4,8 @@ import { CurrentClient, type Client } from '../audit/client.js';
 import { Problems } from '../problems/answers.js';
 import { Problem } from '../problems/problem.js';
 import { Accepts, CurrentUser } from './access.js';
+import { EndsSessions } from './ends-sessions.js';
+import { EndsSession } from './cookie-answers.js';
 import type { AccessPrincipal } from './principal.js';
 import { SessionListDto, toSessionDto } from './sessions.dto.js';
 import { Tokens } from './tokens.service.js';
@@ -22,9 +24,11 @@ export class SessionsController {
     return { items: sessions.map((session) => toSessionDto(session, sessionId)) };
   }
 
+  @EndsSessions()
   @Delete(':id')
   @HttpCode(204)
   @Accepts('access')
+  @EndsSession()
   @ApiParam({
     name: 'id',
     format: 'uuid',
@@ -46,9 +50,11 @@ export class SessionsController {
     if (!(await this.tokens.endOwnSession(userId, id, client))) throw new Problem('not_found');
   }
 
+  @EndsSessions()
   @Delete()
   @HttpCode(204)
   @Accepts('access')
+  @EndsSession()
   @ApiOperation({
     operationId: 'endMySessions',
     summary: 'Sign out everywhere',

@@ -8,6 +8,7 @@ import { Clock } from '../clock/clock.js';
 import { Config } from '../config/config.js';
 import { Problem } from '../problems/problem.js';
 import { ACCEPTED_KINDS, REQUIRES_ADMIN, REQUIRES_FRESH, type BearerKind } from './access.js';
+import { bearerOf } from './bearer.js';
 import { hasDevice } from './session.queries.js';
 import { readTokenHeader } from './token-header.js';
 import { tokenTypes } from './token-kinds.js';
@@ -49,7 +50,7 @@ export class TokenGuard implements CanActivate {
     if (accepted.length === 0) return true;
 
     const request = context.switchToHttp().getRequest<FastifyRequest>();
-    const token = /^Bearer +(\S+)$/i.exec(request.headers.authorization ?? '')?.[1];
+    const token = bearerOf(request, this.config);
     if (!token) throw new Problem('authentication_required');
 
     const kind = bearerKindOf(token);

@@ -1,8 +1,13 @@
-import { Body, Controller, HttpCode, Post } from '@nestjs/common';
+import { Body, Controller, HttpCode, Post, Req } from '@nestjs/common';
 import { ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
+import type { FastifyRequest } from 'fastify';
 import { CurrentClient, type Client } from '../audit/client.js';
+import { Config } from '../config/config.js';
 import { Public } from './access.js';
+import { EndsSessions } from './ends-sessions.js';
 import { AccessReader } from './access-reader.js';
+import { refreshTokenOf } from './bearer.js';
+import { EndsSession } from './cookie-answers.js';
 import { TokenSigner } from './token.signer.js';
 import { EXAMPLE_STATUS, RefreshTokenDto, TokenStatusDto, VerifyTokenDto } from './tokens.dto.js';
 import { Tokens } from './tokens.service.js';
@@ -14,6 +19,7 @@ export class TokensController {
     private readonly tokens: Tokens,
     private readonly signer: TokenSigner,
     private readonly reader: AccessReader,
+    private readonly config: Config,
   ) {}
 
   @Post('verify')
@@ -38,16 +44,22 @@ export class TokensController {
     return { active: true, ...claims };
   }
 
+  @EndsSessions()
   @Post('revoke')
   @HttpCode(204)
   @Public()
+  @EndsSession()
   @ApiOperation({
     operationId: 'revokeToken',
     summary: 'Sign out: end the session of a refresh token',
     description: 'Idempotent. The whole family of the refresh token ends, and its access tokens with it.',
   })
   @ApiNoContentResponse({ description: 'The session has ended, or there was none.' })
-  async revoke(@Body() { refreshToken }: RefreshTokenDto, @CurrentClient() client: Client): Promise<void> {
-    await this.tokens.revoke(refreshToken, client);
+  async revoke(
+    @Body() body: RefreshTokenDto,
+    @Req() request: FastifyRequest,
+    @CurrentClient() client: Client,
+  ): Promise<void> {
+    await this.tokens.revoke(refreshTokenOf(request, body, this.config), client);
   }
 }

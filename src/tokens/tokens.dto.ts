@@ -1,23 +1,31 @@
 import { ApiProperty } from '@nestjs/swagger';
-import { IsString, MaxLength, MinLength } from 'class-validator';
+import { IsString, MaxLength, MinLength, ValidateIf } from 'class-validator';
 
 export const EXAMPLE_ACCESS_TOKEN =
   'eyJhbGciOiJFUzI1NiIsInR5cCI6ImF0K2p3dCIsImtpZCI6IjAxOWEifQ.eyJzdWIiOiIwMTlhIn0.c2lnbmF0dXJl';
 const EXAMPLE_USER = '019aa8d2-7a31-7c7e-9d56-4f1f2a1f0c11';
 const EXAMPLE_REFRESH_TOKEN = 'AZqsbv7Yd3K4v0b1d2e3ZAAAAACb2xkIGZyaWVuZCwgbmV3IGtleSwgc2FtZSBkb29yLi4u';
 
+/** `Cookie`: the tokens were set as cookies instead, where no script can read them. */
+export type TokenType = 'Bearer' | 'Cookie';
+export const TOKEN_TYPES = ['Bearer', 'Cookie'] as const satisfies readonly TokenType[];
+export const TOKEN_TYPE_DESCRIPTION =
+  'How the access token is sent: as `Authorization: Bearer`, or by the browser as the cookie that this answer sets.';
+
 /** A refresh token, as it was answered by a sign-in or the last refresh. */
 export class RefreshTokenDto {
   @ApiProperty({
-    description: 'The newest refresh token of the session.',
+    required: false,
+    description: 'The newest refresh token of the session; required unless it is sent as a cookie (AUTH_COOKIES).',
     example: EXAMPLE_REFRESH_TOKEN,
     minLength: 1,
     maxLength: 200,
   })
+  @ValidateIf((body: RefreshTokenDto) => body.refreshToken !== undefined)
   @IsString()
   @MinLength(1)
   @MaxLength(200)
-  refreshToken!: string;
+  refreshToken?: string;
 }
 
 /** A token to look at. */
@@ -31,17 +39,25 @@ export class VerifyTokenDto {
 
 /** The tokens of a session. */
 export class TokenPairDto {
-  @ApiProperty({ enum: ['Bearer'], description: 'How to send the access token.' })
-  tokenType!: 'Bearer';
+  @ApiProperty({ enum: TOKEN_TYPES, description: TOKEN_TYPE_DESCRIPTION })
+  tokenType!: TokenType;
 
-  @ApiProperty({ description: 'JWT (RFC 9068), for `Authorization: Bearer`.', example: EXAMPLE_ACCESS_TOKEN })
-  accessToken!: string;
+  @ApiProperty({
+    required: false,
+    description: 'JWT (RFC 9068), for `Authorization: Bearer`; always there unless cookies were asked for.',
+    example: EXAMPLE_ACCESS_TOKEN,
+  })
+  accessToken?: string;
 
   @ApiProperty({ type: 'integer', description: 'Life of the access token, in seconds.', example: 300 })
   expiresIn!: number;
 
-  @ApiProperty({ description: 'Opaque; valid for one refresh.', example: EXAMPLE_REFRESH_TOKEN })
-  refreshToken!: string;
+  @ApiProperty({
+    required: false,
+    description: 'Opaque; valid for one refresh. Always there unless cookies were asked for.',
+    example: EXAMPLE_REFRESH_TOKEN,
+  })
+  refreshToken?: string;
 
   @ApiProperty({
     type: 'integer',

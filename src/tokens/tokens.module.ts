@@ -1,14 +1,16 @@
 import { Global, Module } from '@nestjs/common';
-import { DiscoveryModule } from '@nestjs/core';
+import { APP_INTERCEPTOR, DiscoveryModule } from '@nestjs/core';
 import { JwtModule, JwtSecretRequestType } from '@nestjs/jwt';
 import { PassportModule } from '@nestjs/passport';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { AccessCheck } from './access.check.js';
 import { AccessReader } from './access-reader.js';
 import { AccessTokenStrategy, EnrollmentTokenStrategy } from './bearer.strategies.js';
+import { EndsSessionsInterceptor } from './ends-sessions.js';
 import { Enrollment } from './enrollment.entity.js';
 import { IdentityTokens } from './identity-token.js';
 import { JwksController } from './jwks.controller.js';
+import { LiveSessions } from './live-sessions.js';
 import { Session } from './session.entity.js';
 import { SigningKey } from './signing-key.entity.js';
 import { SigningKeyRing } from './signing-key-ring.js';
@@ -48,12 +50,14 @@ class TokenKeysModule {}
   providers: [
     TokenSigner,
     Tokens,
+    LiveSessions,
     AccessReader,
     IdentityTokens,
     AccessTokenStrategy,
     EnrollmentTokenStrategy,
     AccessCheck,
+    { provide: APP_INTERCEPTOR, useClass: EndsSessionsInterceptor },
   ],
-  exports: [TokenSigner, Tokens, AccessReader, IdentityTokens, TokenKeysModule],
+  exports: [TokenSigner, Tokens, LiveSessions, AccessReader, IdentityTokens, TokenKeysModule],
 })
 export class TokensModule {}

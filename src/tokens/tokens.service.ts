@@ -178,7 +178,7 @@ export class Tokens {
   }
 
   async endOwnSessions(userId: string, client: Client): Promise<void> {
-    await this.db.transaction((tx) => this.revokeSessionsOf(tx, userId, 'ended_by_user', { client }));
+    await this.db.transaction((tx) => this.endSessionsOf(tx, userId, 'ended_by_user', { client }));
   }
 
   /** @returns whether it was open until now */
@@ -188,14 +188,19 @@ export class Tokens {
     return ended !== null;
   }
 
-  /** Ends every session of a user, or every one but the present. */
-  async endSessionsOf(tx: EntityManager, userId: string, reason: string, keep: string | null = null): Promise<void> {
-    await endSessionsOf(tx, userId, reason, keep);
-  }
-
-  /** Ends every session of a user, with an event for each: whoever follows sessions learns which ones are gone. */
-  async revokeSessionsOf(tx: EntityManager, userId: string, reason: string, by: By): Promise<void> {
-    const ended = await endSessionsOf(tx, userId, reason, null);
+  /**
+   * Ends every session of a user, or every one but the present, with an event for each: whoever follows sessions learns
+   * which ones are gone.
+   */
+  async endSessionsOf(
+    tx: EntityManager,
+    userId: string,
+    reason: string,
+    by: By,
+    keep: string | null = null,
+  ): Promise<void> {
+    const ended = await endSessionsOf(tx, userId, reason, keep);
+    if (ended.length === 0) return;
     const subjects = ended.map((sessionId) => ({ userId, sessionId }));
     await this.audit.recordEach(tx, 'session.revoked', subjects, by, { reason });
   }

@@ -17,6 +17,8 @@ export class Passwords implements OnModuleInit {
   private readonly lane = pLimit(LANES);
   private readonly options: { algorithm: number; memoryCost: number; timeCost: number; parallelism: number };
   private dummyHash = '';
+  private done = 0;
+  private waitedMilliseconds = 0;
 
   constructor(config: Config) {
     const { memoryKib, iterations, parallelism } = config.accounts.argon2;
@@ -42,9 +44,19 @@ export class Passwords implements OnModuleInit {
     return matches && passwordHash !== null;
   }
 
+  /** How many wait now, and how many have waited for how long since the start. */
+  get load(): { waiting: number; done: number; waitedSeconds: number } {
+    return { waiting: this.lane.pendingCount, done: this.done, waitedSeconds: this.waitedMilliseconds / 1_000 };
+  }
+
   private inLane<T>(task: () => Promise<T>): Promise<T> {
     if (this.lane.pendingCount >= QUEUE_LENGTH) throw new Problem('busy', { retryAfter: 2 });
-    return this.lane(task);
+    const came = performance.now();
+    return this.lane(() => {
+      this.waitedMilliseconds += performance.now() - came;
+      this.done += 1;
+      return task();
+    });
   }
 }
 

@@ -4,6 +4,7 @@ import { CurrentClient, type Client } from '../audit/client.js';
 import { Problems } from '../problems/answers.js';
 import { ThrottledAs } from '../throttling/ip-throttle.guard.js';
 import { Accepts, CurrentUser, Public, RequiresFresh } from '../tokens/access.js';
+import { EndsSessions } from '../tokens/ends-sessions.js';
 import type { AccessPrincipal } from '../tokens/principal.js';
 import { ChangePasswordDto, RegisterDto, toUserDto, UpdateProfileDto, UserDto } from './users.dto.js';
 import { Users } from './users.service.js';
@@ -52,6 +53,7 @@ export class UsersController {
     return toUserDto(await this.users.updateProfile(userId, body, client));
   }
 
+  @EndsSessions()
   @Post('me/password')
   @HttpCode(204)
   @Accepts('access')

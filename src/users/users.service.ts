@@ -150,7 +150,7 @@ export class Users {
     const newHash = await this.passwords.hash(body.newPassword);
     await this.repository.manager.transaction(async (tx) => {
       if (!(await replacePassword(tx, id, user.passwordHash ?? '', newHash))) throw new Problem('invalid_credentials');
-      await this.tokens.endSessionsOf(tx, id, 'password_changed', sessionId);
+      await this.tokens.endSessionsOf(tx, id, 'password_changed', { client }, sessionId);
       await this.audit.record(tx, 'user.password-changed', { userId: id, sessionId, client }, {});
       if (user.email) {
         await this.notifications.enqueue(

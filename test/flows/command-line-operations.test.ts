@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { afterEach, describe, expect, inject, it, vi } from 'vitest';
-import { TEST_SECRET } from '../support/app.js';
+import { AdminCreation } from '../../src/admin/admin-creation.service.js';
+import { startApp, TEST_SECRET } from '../support/app.js';
 import { countersign, documentOf, refusalOf } from '../support/command-line.js';
 import { administer, urlOf } from '../support/global-setup.js';
 import { MailServer } from '../support/mail-server.js';
@@ -66,7 +67,7 @@ describe('doctor', () => {
 });
 
 describe('the embedded database', () => {
-  it('is shared with the service that runs it, and what was done is sealed at once', async () => {
+  it('is shared with the service that runs it; what was done is sealed at once, and mails wait for the service', async () => {
     const DATA_DIR = newFolder();
     const server = await startProcess({ DATA_DIR, SECRET_KEY: TEST_SECRET });
     const created = await countersign(
@@ -83,10 +84,17 @@ describe('the embedded database', () => {
     expect(await answer.json()).toMatchObject({ status: 'second_factor_required', codeSent: true });
     await server.end('SIGTERM');
 
-    const unlocked = await countersign(['users', 'unlock', 'ada@example.com', '--json'], { DATA_DIR });
-    documentOf(unlocked);
+    const reset = await countersign(['two-factor', 'reset', 'ada@example.com', '--yes', '--json'], { DATA_DIR });
+    documentOf(reset);
     const checked = documentOf(await countersign(['audit', 'verify', '--json'], { DATA_DIR }));
     expect(checked).toMatchObject({ intact: true, unsealed: 0 });
+
+    // No command does jobs: the mail waits for a service.
+    const next = await startProcess({ DATA_DIR, SECRET_KEY: TEST_SECRET });
+    await vi.waitFor(
+      async () => expect(await (await fetch(`${next.url}/dev/outbox.json`)).text()).toMatch(/"to":"ada@example.com"/),
+      { timeout: 10_000 },
+    );
   });
 });
 
@@ -109,6 +117,17 @@ describe('BOOTSTRAP_ADMIN_EMAIL', () => {
       });
       expect(confirmed.status).toBe(204);
     });
+  });
+
+  it('makes one administrator, however many ask at the same moment', async () => {
+    const app = await startApp();
+    try {
+      const creation = app.app.get(AdminCreation);
+      const asked = await Promise.all(Array.from({ length: 5 }, () => creation.createFirst('first@example.com')));
+      expect(asked.filter((link) => link !== null)).toEqual([{ url: expect.any(String), expiresAt: expect.any(Date) }]);
+    } finally {
+      await app.close();
+    }
   });
 
   it('does not promote an account that somebody registered before', async () => {

@@ -236,6 +236,8 @@ describe('sessions', () => {
     await expectLive(oldest);
 
     await signIn(person);
+    // A sign-in does not wait until every replica has heard of the one that it pushed out; this statement does.
+    await app.sql('SELECT 1');
     await expectEnded(oldest);
     await expectLive(second);
     const ended = await app.sql(

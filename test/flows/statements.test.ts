@@ -229,19 +229,24 @@ describe('statements of what happens all day', () => {
     expect(repeated.statements).toEqual(['SELECT sessions', 'SELECT users']);
   });
 
-  it('1 to verify an access token, and none for text that is no token', async () => {
+  it('1 to verify an access token, none once its session is known, and none for text that is no token', async () => {
     const { accessToken } = await signInByMail(app, await register(app));
     const verified = await statementsOf(() => app.http.post('/auth/token/verify', { token: accessToken }));
     expect(verified.answer.body).toMatchObject({ active: true });
     expect(verified.statements).toEqual(['SELECT sessions, users']);
+    const again = await statementsOf(() => app.http.post('/auth/token/verify', { token: accessToken }));
+    expect(again.answer.body).toMatchObject({ active: true });
+    expect(again.statements).toEqual([]);
     const garbage = await statementsOf(() => app.http.post('/auth/token/verify', { token: 'garbage' }));
     expect(garbage.statements).toEqual([]);
   });
 
-  it('2 for GET /users/me: the session, and the user', async () => {
+  it('2 for GET /users/me: the session, and the user; 1 once the session is known', async () => {
     const { accessToken } = await signInByMail(app, await register(app));
     const me = await statementsOf(() => app.http.get('/users/me', { token: accessToken }));
     expect(me.answer.status).toBe(200);
     expect(me.statements).toEqual(['SELECT sessions, users', 'SELECT users']);
+    const again = await statementsOf(() => app.http.get('/users/me', { token: accessToken }));
+    expect(again.statements).toEqual(['SELECT users']);
   });
 });

@@ -8,6 +8,7 @@ import { Clock } from '../../src/clock/clock.js';
 import { completeConfig } from '../../src/config/config.js';
 import { readSettings } from '../../src/config/env.js';
 import { Outbox } from '../../src/notifications/outbox.js';
+import { LiveSessions } from '../../src/tokens/live-sessions.js';
 import { Http } from './http.js';
 import { Mailbox } from './mailbox.js';
 import { createDatabase, type TestDatabase } from './postgres.js';
@@ -22,7 +23,7 @@ export interface TestApp {
   clock: TestClock;
   mailbox: Mailbox;
   database: TestDatabase;
-  /** Rows of one statement, seen through the service's own connection pool. */
+  /** Rows of one statement, seen through the service's own connection pool; every replica has heard of its changes. */
   sql<Row = Record<string, unknown>>(statement: string, parameters?: unknown[]): Promise<Row[]>;
   /** Listens on a free port of 127.0.0.1, for what needs real sockets. */
   listen(): Promise<string>;
@@ -69,7 +70,11 @@ export async function startApp(
     clock,
     mailbox: new Mailbox(app.get(Outbox)),
     database,
-    sql: (statement, parameters = []) => app.get(DataSource).query(statement, parameters),
+    async sql<Row>(statement: string, parameters: unknown[] = []) {
+      const rows = await app.get(DataSource).query<Row[]>(statement, parameters);
+      await app.get(LiveSessions).settle();
+      return rows;
+    },
     async listen() {
       await app.listen({ port: 0, host: '127.0.0.1' });
       return (await app.getUrl()).replace('[::1]', '127.0.0.1');

@@ -1,0 +1,57 @@
+import pg, { type PoolClient, type PoolConfig } from 'pg';
+import { Problem } from '../problems/problem.js';
+
+export interface Bounds {
+  /** Whoever comes while so many wait for a connection is refused at once. */
+  mostWaiting: number;
+  /** Milliseconds after which a connection in use that says nothing is cut. */
+  silence: number;
+}
+
+type Taken = (error: Error | undefined, client: PoolClient | undefined, done: (release?: unknown) => void) => void;
+
+/**
+ * A pool that costs its callers seconds and no memory while the database is slow or stopped. The server's own time
+ * limits do not help against a server that no longer runs, and the driver's `query_timeout` gives the connection back
+ * with an open transaction on it: the next request would be committed or undone together with the one that failed.
+ */
+export class BoundedPool extends pg.Pool {
+  private readonly mostWaiting: number;
+
+  constructor({ mostWaiting, silence, ...config }: PoolConfig & Bounds) {
+    super(config);
+    this.mostWaiting = mostWaiting;
+    this.on('connect', (client) => {
+      // Two may come for one lost connection, and a second one without a listener would end the process.
+      client.on('error', () => undefined);
+      socketOf(client).on('timeout', () => socketOf(client).destroy(new SilentDatabase(silence)));
+    });
+    this.on('acquire', (client) => void socketOf(client).setTimeout(silence));
+    this.on('release', (_, client) => void socketOf(client).setTimeout(0));
+  }
+
+  override connect(): Promise<PoolClient>;
+  override connect(callback: Taken): void;
+  override connect(callback?: Taken): Promise<PoolClient> | void {
+    if (this.waitingCount < this.mostWaiting) return callback ? super.connect(callback) : super.connect();
+    const refused = new Problem('busy', { retryAfter: 1 });
+    if (!callback) return Promise.reject(refused);
+    callback(refused, undefined, () => undefined);
+  }
+}
+
+class SilentDatabase extends Error {
+  readonly code = 'ETIMEDOUT';
+
+  constructor(silence: number) {
+    super(`The database said nothing for ${silence / 1_000} s`);
+  }
+}
+
+interface SocketOfClient {
+  connection: { stream: import('node:net').Socket };
+}
+
+function socketOf(client: PoolClient) {
+  return (client as unknown as SocketOfClient).connection.stream;
+}

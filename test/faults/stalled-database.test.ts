@@ -1,0 +1,129 @@
+import { readFileSync } from 'node:fs';
+import { Agent } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { send } from '../support/gateway-client.js';
+import { startOwnPostgres, type OwnPostgres } from '../support/own-postgres.js';
+import { PASSWORD } from '../support/people.js';
+import { endProcesses, newFolder, startProcess, type ServerProcess } from '../support/server-process.js';
+
+// Real: a process of the built service, and a PostgreSQL of its own whose processes are stopped while sockets stay open.
+
+const EMAIL = 'somebody@example.com';
+
+let postgres: OwnPostgres;
+let server: ServerProcess;
+let token: string;
+const agent = new Agent({ keepAlive: true });
+
+beforeAll(async () => {
+  postgres = await startOwnPostgres();
+  server = await startProcess({
+    DATA_DIR: newFolder(),
+    DATABASE_URL: postgres.url,
+    DATABASE_POOL_SIZE: '2',
+    THROTTLE_SIGN_IN_PER_IP: 'off',
+    THROTTLE_OVERALL_PER_IP: 'off',
+    TWO_FACTOR_TRUSTED_METHODS: 'none',
+    TWO_FACTOR_FALLBACK_METHOD: 'none',
+  });
+  await post('/users', { email: EMAIL, password: PASSWORD });
+  const { body } = await post('/auth/token', { identifier: EMAIL, password: PASSWORD });
+  token = (JSON.parse(body) as { accessToken: string }).accessToken;
+});
+afterAll(async () => {
+  postgres.goOn();
+  agent.destroy();
+  await endProcesses();
+  await postgres.remove();
+});
+
+const post = (path: string, body: object) => send(agent, server.url, { method: 'POST', path: `/api/v1${path}`, body });
+const get = async (path: string) => (await send(agent, server.url, { path, token })).status;
+
+async function timed(path: string): Promise<{ status: number; ms: number }> {
+  const began = performance.now();
+  const status = await get(path);
+  return { status, ms: performance.now() - began };
+}
+
+/** MiB that the process holds. */
+function memory(): number {
+  const [, kib] = /VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${server.pid}/status`, 'utf8')) ?? [];
+  return Number(kib) / 1024;
+}
+
+it('a database that stands still costs seconds and no memory, and is used again once it goes on', async () => {
+  await Promise.all(Array.from({ length: 200 }, () => get('/api/v1/users/me')));
+  const before = memory();
+  const answers: { status: number; ms: number }[] = [];
+  postgres.stall();
+  const until = Date.now() + 15_000;
+  const clients = Array.from({ length: 40 }, async () => {
+    while (Date.now() < until) {
+      answers.push(await timed('/api/v1/users/me'));
+      await sleep(20);
+    }
+  });
+  const others = (async () => {
+    await sleep(3_000);
+    while (Date.now() < until) {
+      const [live, jwks, ready] = await Promise.all(
+        ['/health/live', '/.well-known/jwks.json', '/health/ready'].map((path) => timed(path)),
+      );
+      expect([live?.status, jwks?.status, ready?.status]).toEqual([200, 200, 503]);
+      expect(Math.max(live?.ms ?? 0, jwks?.ms ?? 0)).toBeLessThan(500);
+      expect(ready?.ms).toBeLessThan(2_500);
+      await sleep(200);
+    }
+  })();
+  await Promise.all([...clients, others]);
+
+  expect(answers.length).toBeGreaterThan(80);
+  expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([503]));
+  expect(Math.max(...answers.map(({ ms }) => ms))).toBeLessThan(8_000);
+  expect(memory() - before).toBeLessThan(40);
+
+  postgres.goOn();
+  await expect.poll(() => get('/api/v1/users/me'), { timeout: 5_000 }).toBe(200);
+  await expect.poll(() => get('/health/ready'), { timeout: 5_000 }).toBe(200);
+  const open = await postgres.sql(`SELECT pid FROM pg_stat_activity WHERE state LIKE 'idle in transaction%'`);
+  expect(open).toEqual([]);
+}, 60_000);
+
+it('nothing that was asked before the stall is joined to what is asked after it', async () => {
+  const started = Array.from({ length: 4 }, (_, each) =>
+    post('/users', { email: `stalled-${each}@example.com`, password: PASSWORD }),
+  );
+  await sleep(10);
+  postgres.stall();
+  const answers = await Promise.all(started);
+  postgres.goOn();
+  await expect.poll(() => get('/health/ready'), { timeout: 5_000 }).toBe(200);
+  const people = await postgres.sql<{ email: string; events: number }>(
+    `SELECT email, (SELECT count(*)::integer FROM audit_events WHERE user_id = users.id) AS events
+     FROM users WHERE email LIKE 'stalled-%'`,
+  );
+  const acknowledged = answers.filter(({ status }) => status === 201).length;
+  expect(people.length).toBeGreaterThanOrEqual(acknowledged);
+  expect(people.every(({ events }) => events >= 1)).toBe(true);
+}, 60_000);
+
+it('a pool that is used up refuses what it cannot queue at once, and the rest of the service does not notice', async () => {
+  // every statement on sessions waits for this one, and both connections with it
+  const held = postgres.sql('BEGIN; LOCK TABLE sessions IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(4); COMMIT');
+  await sleep(300);
+  const crowd = Array.from({ length: 300 }, () => timed('/api/v1/users/me'));
+  const others = await Promise.all(['/health/live', '/.well-known/jwks.json', '/health/ready'].map(timed));
+  expect(others.map(({ status }) => status)).toEqual([200, 200, 200]);
+  const answers = await Promise.all(crowd);
+  await held;
+
+  expect(answers.filter(({ status }) => status === 503).length).toBeGreaterThan(250);
+  expect(new Set(answers.map(({ status }) => status))).not.toContain(500);
+  // two connections and fifty who wait for each; all others were told so at once
+  const atOnce = answers.filter(({ ms }) => ms < 1_000);
+  expect(atOnce.length).toBeGreaterThan(150);
+  expect(Math.max(...answers.map(({ ms }) => ms))).toBeLessThan(5_000);
+  expect(await get('/api/v1/users/me')).toBe(200);
+}, 60_000);
