@@ -142,7 +142,9 @@ describe('a connection that two parsers could read in two ways', () => {
 
   it('chunk extensions are no part of the body, and the next request is its own', async () => {
     const chunks = `1;a="${'x'.repeat(500)}"\r\n{\r\n1;b\r\n}\r\n0\r\n\r\n`;
-    const answers = await dialogue(replica, post('Transfer-Encoding: chunked\r\n', chunks) + next);
+    // not a sign-in, of which enough were sent from here
+    const chunked = post('Transfer-Encoding: chunked\r\n', chunks).replace('/auth/token', '/auth/token/verify');
+    const answers = await dialogue(replica, chunked + next);
     expect(answers.match(/HTTP\/1\.1 \d+/g)).toEqual(['HTTP/1.1 400', 'HTTP/1.1 200']);
     expect(answers).toContain('validation_failed');
     expect(answers).toContain('the-next-one');

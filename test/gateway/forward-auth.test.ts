@@ -406,7 +406,7 @@ describe('AUTH_FORWARD_IDENTITY_AUDIENCE', () => {
     }
   });
 
-  it.each([
+  it.each<Record<string, string>>([
     { AUTH_FORWARD_IDENTITY_AUDIENCE: 'countersign' },
     { AUTH_FORWARD_IDENTITY_AUDIENCE: 'x', SIGNING_ALGORITHM: 'HS256' },
   ])('cannot be set so that one token passes for the other: %j', async (variables) => {

@@ -57,7 +57,7 @@ describe.skipIf(!hasNginx)('behind an nginx that serves it below /auth', () => {
   });
 
   it('the type of a problem leads to the page that explains it', async () => {
-    for (const path of ['/auth/api/v1/users/me', '/auth/nothing', '/auth/%zz']) {
+    for (const path of ['/auth/api/v1/users/me', '/auth/nothing', '/auth/api/v1/auth/token/refresh']) {
       const { type, code } = JSON.parse((await ask({ path })).body) as { type: string; code: string };
       const explained = new URL(type, `https://example.com${path}`);
       expect(explained.hash).toBe(`#${code}`);
