@@ -19,7 +19,7 @@ const LEFT_OUT_TEST = {
 };
 
 export default defineConfig([
-  globalIgnores(['dist/', 'coverage/', '.countersign/']),
+  globalIgnores(['**/dist/', 'coverage/', '.countersign/']),
   {
     files: ['**/*.ts'],
     extends: [tseslint.configs.strictTypeChecked],

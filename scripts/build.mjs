@@ -1,15 +1,18 @@
-// Builds dist/: the compiled service, and beside it the mail templates, which the compiler leaves out.
+// Builds dist/: the compiled service, and beside it the mail templates, which the compiler leaves out; and the guard for
+// other services in packages/guard/dist/.
 // What is up to date is not compiled again; remove dist/ to start over.
 import { spawnSync } from 'node:child_process';
-import { cpSync, statSync } from 'node:fs';
+import { cpSync, existsSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const compiler = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
+// not part of the image
+const packages = existsSync(join(root, 'packages')) ? [join('packages', 'guard')] : [];
 const templates = join('src', 'notifications', 'templates');
 
-const { status } = spawnSync(process.execPath, [compiler, '--build', 'tsconfig.build.json'], {
+const { status } = spawnSync(process.execPath, [compiler, '--build', 'tsconfig.build.json', ...packages], {
   cwd: root,
   stdio: 'inherit',
 });

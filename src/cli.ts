@@ -16,6 +16,7 @@ class StderrLogger extends AppLogger {
   constructor({ server }: Settings) {
     // What a service tells while it starts is of no use here.
     super(server.logLevel === 'info' ? 'warn' : server.logLevel, server.production);
+    this.options.colors = process.stderr.isTTY && !variables['NO_COLOR'];
   }
 
   protected override printMessages(...[messages, context, level, , ...rest]: Parameters<AppLogger['printMessages']>) {

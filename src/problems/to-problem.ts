@@ -32,6 +32,10 @@ const PASSING = /^(08|53|57P|57014|55P03|25006|40001|40P01)/;
 /** The same on the way to the database. */
 const UNREACHABLE = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND', 'ENOENT', 'EAI_AGAIN']);
 
+/** What the driver and TypeORM say without a code, where a connection went away between two statements. */
+const LOST =
+  /connection terminated|timeout exceeded when trying to connect|query runner (was )?already released|is not queryable/i;
+
 /** Seconds: a database that restarts is back about then. */
 const RETRY_AFTER = 2;
 
@@ -56,7 +60,5 @@ function isDatabaseAway(thrown: unknown): boolean {
   const error = (thrown instanceof QueryFailedError ? thrown.driverError : thrown) as { code?: unknown };
   const code = typeof error.code === 'string' ? error.code : '';
   if (PASSING.test(code) || UNREACHABLE.has(code)) return true;
-  return /connection terminated|timeout exceeded when trying to connect|query runner already released/i.test(
-    thrown.message,
-  );
+  return LOST.test(thrown.message);
 }

@@ -16,7 +16,7 @@ import { TokenSigner } from './token.signer.js';
 function strategyOptions(
   keys: TokenKeys,
   kind: Extract<TokenKind, 'access' | 'enrollment'>,
-  jwtFromRequest: JwtFromRequestFunction<FastifyRequest>,
+  jwtFromRequest: JwtFromRequestFunction,
 ) {
   const secretOrKeyProvider: SecretOrKeyProvider = (_request, token, done) => {
     void keys.askFor(String(token)).then(() => {
@@ -44,7 +44,7 @@ export class AccessTokenStrategy extends PassportStrategy(Strategy, 'access') {
     private readonly reader: AccessReader,
     config: Config,
   ) {
-    super(strategyOptions(keys, 'access', (request) => bearerOf(request, config)));
+    super(strategyOptions(keys, 'access', (request: FastifyRequest) => bearerOf(request, config)));
   }
 
   async validate(payload: unknown): Promise<AccessPrincipal | null> {

@@ -162,11 +162,7 @@ it('reads from a database that takes no writes, and refuses writes until it does
 
 /** As a failover does it: what is connected is cut, and whoever comes back may only read. */
 async function setReadOnly(value: 'on' | 'off'): Promise<void> {
-  await postgres.sql(`ALTER DATABASE app SET default_transaction_read_only = ${value}`).catch(async () => {
-    await postgres.sql(
-      `SET default_transaction_read_only = off; ALTER DATABASE app SET default_transaction_read_only = ${value}`,
-    );
-  });
+  await postgres.sql(`BEGIN READ WRITE; ALTER DATABASE app SET default_transaction_read_only = ${value}; COMMIT`);
   await postgres.sql(
     `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'countersign%'`,
   );

@@ -256,6 +256,7 @@ describe('every answer, the good ones included', () => {
     ['GET /dev/outbox', 'no-store'],
     ['GET /dev/outbox.json', 'no-store'],
     ['GET /.well-known/jwks.json', 'public, max-age=300'],
+    ['GET /.well-known/openid-configuration', 'public, max-age=300'],
     ['GET /problems', 'public, max-age=3600'],
   ])('%s: cached as it says, sniffed never, signed by nobody', async (route, caching) => {
     const answer = await send(route, { headers: { authorization: `Bearer ${session.accessToken}` } });

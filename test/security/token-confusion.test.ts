@@ -9,7 +9,7 @@ import { totpCode } from '../support/authenticator.js';
 import { firstFactor, register, secondFactor, type Person, type SignedIn } from '../support/people.js';
 
 /** Who may use a route, and what an empty request is answered once it was let in. */
-type Row = readonly [who: 'everybody' | 'access' | 'access or enrollment', status: number];
+type Row = readonly [who: 'everybody' | 'access' | 'access or enrollment' | 'access at a gateway', status: number];
 
 /** Every route of the service. A new one fails here until somebody has decided who may use it. */
 const ROUTES: Readonly<Record<string, Row>> = {
@@ -76,6 +76,10 @@ const ROUTES: Readonly<Record<string, Row>> = {
   'GET /reset-password': ['everybody', 200],
   'GET /link-pages.js': ['everybody', 200],
   'GET /.well-known/jwks.json': ['everybody', 200],
+  'GET /.well-known/openid-configuration': ['everybody', 200],
+  'GET /.well-known/oauth-authorization-server': ['everybody', 200],
+  // The gateway is told that nobody is signed in, whatever else the token may be for.
+  'GET /api/v1/auth/forward': ['access at a gateway', 200],
   'GET /health/live': ['everybody', 200],
   'GET /health/ready': ['everybody', 200],
   'GET /problems': ['everybody', 200],
@@ -97,6 +101,7 @@ interface TokensOfEveryKind {
   code: string;
   enrollment: string;
   refresh: string;
+  identity: string;
   garbage: string;
 }
 
@@ -110,6 +115,7 @@ beforeAll(async () => {
     TWO_FACTOR_FALLBACK_METHOD: 'email',
     CODE_TOKEN_RETRY_WAIT: 'off',
     DOCS_ENABLED: 'off',
+    AUTH_FORWARD_IDENTITY_AUDIENCE: 'services',
   });
   const { person, session } = await enrolledPerson();
   holder = person;
@@ -118,6 +124,7 @@ beforeAll(async () => {
     refresh: session.refreshToken,
     enrollment: (await enrollmentTokenOf(await register(app))).enrollmentToken,
     code: (await firstFactor(app, person.email)).body.codeToken,
+    identity: await identityTokenOf(session),
     garbage: 'eyJhbGciOiJFUzI1NiJ9.bm90aGluZw.bm90aGluZw',
   };
 });
@@ -139,6 +146,7 @@ describe('one token of every kind, sent to every route', () => {
       enrollment: await send(route, bearer(tokens.enrollment)),
       code: await send(route, bearer(tokens.code)),
       refresh: await send(route, bearer(tokens.refresh)),
+      identity: await send(route, bearer(tokens.identity)),
       garbage: await send(route, bearer(tokens.garbage)),
       otherScheme: await send(route, { authorization: `Basic ${tokens.access}` }),
     };
@@ -150,9 +158,11 @@ describe('one token of every kind, sent to every route', () => {
             none: '401 authentication_required',
             // Of the routes for signed-in users only those for administrators refuse a token of this kind.
             access: status === 403 ? '403 admin_required' : letIn(status),
-            enrollment: who === 'access' ? '403 enrollment_required' : letIn(status),
+            enrollment:
+              { access: '403 enrollment_required', 'access at a gateway': refused }[who as string] ?? letIn(status),
             code: refused,
             refresh: refused,
+            identity: refused,
             garbage: refused,
             otherScheme: '401 authentication_required',
           },
@@ -222,6 +232,7 @@ describe('one token of every kind, in every field that takes a token', () => {
       access: '401 invalid_token',
       enrollment: '401 invalid_token',
       refresh: '401 invalid_token',
+      identity: '401 invalid_token',
       garbage: '401 invalid_token',
     });
   });
@@ -233,6 +244,7 @@ describe('one token of every kind, in every field that takes a token', () => {
       access: '401 invalid_token',
       enrollment: '401 invalid_token',
       refresh: '401 invalid_token',
+      identity: '401 invalid_token',
       garbage: '401 invalid_token',
     });
   });
@@ -254,6 +266,7 @@ describe('one token of every kind, in every field that takes a token', () => {
       code: false,
       enrollment: false,
       refresh: false,
+      identity: false,
       garbage: false,
     });
   });
@@ -626,6 +639,12 @@ async function enrollmentTokenOf(
     code,
   );
   return result.body;
+}
+
+/** What a gateway is given for the services behind it. */
+async function identityTokenOf({ accessToken }: SignedIn): Promise<string> {
+  const { headers } = await app.http.get('/auth/forward', { token: accessToken });
+  return String(headers['x-auth-identity-token']);
 }
 
 /** Somebody who enrolled an authenticator app, a minute ago. */

@@ -11,8 +11,8 @@ export interface SetCookie {
 }
 
 export function cookiesOf({ headers }: Pick<Answer, 'headers'>): SetCookie[] {
-  return [headers['set-cookie'] ?? []].flat().map((line) => {
-    const text = String(line);
+  const lines = [headers['set-cookie'] ?? []].flat() as string[];
+  return lines.map((text) => {
     const [pair = '', ...attributes] = text.split('; ');
     const [name = '', value = ''] = pair.split(/=(.*)/s);
     return { name, value, attributes, text };
