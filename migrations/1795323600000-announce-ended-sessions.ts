@@ -17,8 +17,9 @@ export class AnnounceEndedSessions1795323600000 implements MigrationInterface {
         RETURN NULL;
       END $$;
 
-      CREATE TRIGGER sessions_ended AFTER UPDATE ON sessions FOR EACH ROW
-        WHEN (OLD.ended_at IS DISTINCT FROM NEW.ended_at) EXECUTE FUNCTION announce_session_change();
+      CREATE TRIGGER sessions_changed AFTER UPDATE ON sessions FOR EACH ROW
+        WHEN (OLD.ended_at IS DISTINCT FROM NEW.ended_at OR OLD.authenticated_at IS DISTINCT FROM NEW.authenticated_at)
+        EXECUTE FUNCTION announce_session_change();
       CREATE TRIGGER sessions_deleted AFTER DELETE ON sessions FOR EACH ROW
         EXECUTE FUNCTION announce_session_change();
       CREATE TRIGGER users_changed AFTER UPDATE ON users FOR EACH ROW
@@ -31,7 +32,7 @@ export class AnnounceEndedSessions1795323600000 implements MigrationInterface {
     await runner.query(`
       DROP TRIGGER users_changed ON users;
       DROP TRIGGER sessions_deleted ON sessions;
-      DROP TRIGGER sessions_ended ON sessions;
+      DROP TRIGGER sessions_changed ON sessions;
       DROP FUNCTION announce_user_change();
       DROP FUNCTION announce_session_change();
     `);

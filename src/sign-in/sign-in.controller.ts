@@ -7,6 +7,7 @@ import { Problems } from '../problems/answers.js';
 import { Problem } from '../problems/problem.js';
 import { ThrottledAs } from '../throttling/ip-throttle.guard.js';
 import { Accepts, CurrentUser, Public } from '../tokens/access.js';
+import { EndsSessions } from '../tokens/ends-sessions.js';
 import { refreshTokenOf } from '../tokens/bearer.js';
 import { AnswersTokens } from '../tokens/cookie-answers.js';
 import type { AccessPrincipal } from '../tokens/principal.js';
@@ -150,6 +151,7 @@ export class SignInController {
     return this.refresh.rotate(refreshTokenOf(request, body, this.config), client);
   }
 
+  @EndsSessions()
   @Post('step-up')
   @HttpCode(200)
   @Accepts('access')

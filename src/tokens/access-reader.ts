@@ -21,7 +21,8 @@ export class AccessReader {
   /** A revoked session's access tokens die with it, although their signatures are good for minutes more. */
   async principalOf(claims: AccessClaims): Promise<AccessPrincipal | null> {
     const session = await this.sessions.find(claims.sid);
-    if (!session) return null;
+    // A step-up replaces the tokens of before, or a stolen one would go on beside the new one (OWASP ASVS 5.0 7.2.4).
+    if (!session || claims.auth_time < session.authTime) return null;
     return {
       kind: 'access',
       userId: claims.sub,

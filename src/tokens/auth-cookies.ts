@@ -1,4 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Config } from '../config/config.js';
 
 /**
  * Cookies that carry the tokens of a browser (AUTH_COOKIES), where no script can read them.
@@ -8,7 +9,6 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
  */
 export const ACCESS_COOKIE = '__Host-access';
 export const REFRESH_COOKIE = '__Secure-refresh';
-const REFRESH_PATH = '/api/v1/auth/token';
 
 /** A request with this header, set to `on`, wants cookies instead of tokens. No form of another site can send it. */
 export const ASKING_HEADER = 'x-auth-cookies';
@@ -43,20 +43,22 @@ export function readAuthCookie(request: FastifyRequest, name: string): string | 
 }
 
 /** Takes the tokens out of an answer and sends them as cookies. */
-export function tokensToCookies<T extends AnsweredTokens>(reply: FastifyReply, answer: T): CookieAnswer<T> {
+export function tokensToCookies<T extends AnsweredTokens>(
+  reply: FastifyReply,
+  answer: T,
+  config: Config,
+): CookieAnswer<T> {
   const { accessToken, refreshToken, ...rest } = answer;
-  // Lax, so that a link from elsewhere opens a page behind the gateway; what changes something is checked besides.
-  setCookie(reply, `${ACCESS_COOKIE}=${accessToken}; Path=/; SameSite=Lax`, answer.expiresIn);
+  setCookie(reply, `${ACCESS_COOKIE}=${accessToken}; ${ACCESS_SCOPE}`, answer.expiresIn);
   if (refreshToken !== undefined && answer.refreshExpiresIn !== undefined) {
-    const cookie = `${REFRESH_COOKIE}=${refreshToken}; Path=${REFRESH_PATH}; SameSite=Strict`;
-    setCookie(reply, cookie, answer.refreshExpiresIn);
+    setCookie(reply, `${REFRESH_COOKIE}=${refreshToken}; ${refreshScope(config)}`, answer.refreshExpiresIn);
   }
   return { ...rest, tokenType: 'Cookie' };
 }
 
-export function clearAuthCookies(reply: FastifyReply): void {
-  setCookie(reply, `${ACCESS_COOKIE}=; Path=/; SameSite=Lax`, 0);
-  setCookie(reply, `${REFRESH_COOKIE}=; Path=${REFRESH_PATH}; SameSite=Strict`, 0);
+export function clearAuthCookies(reply: FastifyReply, config: Config): void {
+  setCookie(reply, `${ACCESS_COOKIE}=; ${ACCESS_SCOPE}`, 0);
+  setCookie(reply, `${REFRESH_COOKIE}=; ${refreshScope(config)}`, 0);
 }
 
 export interface AnsweredTokens {
@@ -67,6 +69,15 @@ export interface AnsweredTokens {
 }
 
 export type CookieAnswer<T extends AnsweredTokens> = Omit<T, 'accessToken' | 'refreshToken'> & { tokenType: 'Cookie' };
+
+/** Lax, so that a link from elsewhere opens a page behind the gateway; what changes something is checked besides. */
+const ACCESS_SCOPE = 'Path=/; SameSite=Lax';
+
+/** Its routes as a browser sees them: PUBLIC_URL may have a path, which a gateway takes off. */
+function refreshScope({ server }: Config): string {
+  const below = new URL(server.publicUrl).pathname.replace(/\/$/, '');
+  return `Path=${below}/api/v1/auth/token; SameSite=Strict`;
+}
 
 function setCookie(reply: FastifyReply, cookie: string, maxAge: number): void {
   void reply.header('set-cookie', `${cookie}; Max-Age=${maxAge}; Secure; HttpOnly`);

@@ -27,7 +27,7 @@ class TokensAsCookies implements NestInterceptor {
     return next.handle().pipe(
       map((answer: unknown) => {
         if (!hasTokens(answer) || !(asksForCookies(request) || request.usedAuthCookie)) return answer;
-        return tokensToCookies(http.getResponse<FastifyReply>(), answer);
+        return tokensToCookies(http.getResponse<FastifyReply>(), answer, this.config);
       }),
     );
   }
@@ -36,13 +36,16 @@ class TokensAsCookies implements NestInterceptor {
 /** Clears the cookies of a session that has just ended. */
 @Injectable()
 class CookiesOfTheEnded implements NestInterceptor {
+  constructor(private readonly config: Config) {}
+
   intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
+    if (!this.config.tokens.authCookies) return next.handle();
     const http = context.switchToHttp();
     const request = http.getRequest<FastifyRequest>();
     return next.handle().pipe(
       tap(() => {
         const inCookies = request.usedAuthCookie || asksForCookies(request);
-        if (inCookies && endsOwnSession(request)) clearAuthCookies(http.getResponse<FastifyReply>());
+        if (inCookies && endsOwnSession(request)) clearAuthCookies(http.getResponse<FastifyReply>(), this.config);
       }),
     );
   }

@@ -6,7 +6,7 @@ import { LiveSessions } from './live-sessions.js';
 const ENDS_SESSIONS = 'countersign:ends-sessions';
 
 /**
- * For handlers that end sessions or change roles: their answer waits until every replica knows. Without it the next request,
+ * For handlers that end sessions, change roles or make tokens void: their answer waits until every replica knows. Without it the next request,
  * at another replica, could be some milliseconds quicker than the announcement.
  */
 export const EndsSessions = () => SetMetadata(ENDS_SESSIONS, true);

@@ -51,6 +51,8 @@ export async function insertSession(tx: EntityManager, session: NewSession): Pro
 export interface LiveState {
   userId: string;
   roles: string[];
+  /** When a factor was last proved in it, in whole seconds since 1970. */
+  authTime: number;
   /** Until it ends if it is not refreshed. */
   secondsLeft: number;
 }
@@ -63,6 +65,7 @@ export function findLiveSession(db: EntityManager, sessionId: string): Promise<L
   return firstRow<LiveState>(
     db,
     `SELECT users.id AS "userId", users.roles,
+            floor(extract(epoch FROM sessions.authenticated_at))::int AS "authTime",
             extract(epoch FROM least(sessions.idle_expires_at, sessions.expires_at) - now())::float AS "secondsLeft"
      FROM sessions JOIN users ON users.id = sessions.user_id AND users.active
      WHERE sessions.id = $1 AND ${LIVE}`,

@@ -75,6 +75,7 @@ describe('step-up: proving a factor again within a session (RFC 9470)', () => {
       const asked = await stepUp(stale);
       expect([asked.status, asked.body.resendIn]).toEqual([202, 0]);
       expect(asked.body.device).toMatchObject({ id: person.deviceId, type: 'totp', label: 'Authenticator app' });
+      const before = await claimsOf(stale);
       const renewed = await stepUp(stale, { code: totpCode(person.secret, app.clock) });
       expect([renewed.status, renewed.headers['cache-control']]).toEqual([200, 'no-store']);
       expect(renewed.body).toEqual({
@@ -83,14 +84,34 @@ describe('step-up: proving a factor again within a session (RFC 9470)', () => {
         expiresIn: 300,
       });
 
-      const [before, after] = [await claimsOf(stale), await claimsOf(renewed.body)];
+      const after = await claimsOf(renewed.body);
       expect(after.sid).toBe(before.sid);
       expect(after.auth_time - before.auth_time).toBeGreaterThan(300);
       expect((await renameFirstDevice(renewed.body)).status).toBe(200);
-      // The old token keeps its old auth_time, so it opens no more than before.
-      expect((await renameFirstDevice(stale)).status).toBe(401);
       const sessions = await app.sql('SELECT 1 FROM sessions WHERE user_id = $1', [person.id]);
       expect(sessions).toHaveLength(1);
+    });
+
+    it('T18: the access token of before is worth nothing afterwards, and the refresh token goes on', async () => {
+      const person = await personWithTotp(app);
+      const { session } = person;
+      const stepped = await app.http.post<{ accessToken: string }>(
+        '/auth/step-up',
+        { code: totpCode(person.secret, app.clock) },
+        { token: session.accessToken },
+      );
+      expect(stepped.status).toBe(200);
+      const me = (token: string) => app.http.get('/users/me', { token });
+      const old = await me(session.accessToken);
+      expect([old.status, old.body['code']]).toEqual([401, 'invalid_token']);
+      expect((await app.http.post('/auth/token/verify', { token: session.accessToken })).body).toEqual({
+        active: false,
+      });
+      expect((await me(stepped.body.accessToken)).status).toBe(200);
+      const refreshed = await app.http.post<{ accessToken: string }>('/auth/token/refresh', {
+        refreshToken: session.refreshToken,
+      });
+      expect((await me(refreshed.body.accessToken)).status).toBe(200);
     });
 
     it('needs no asking before', async () => {

@@ -413,6 +413,19 @@ describe('the size of the access cookie', () => {
   });
 });
 
+describe('below a path of PUBLIC_URL', () => {
+  it('the refresh cookie has the path that the browser knows', async () => {
+    const below = await startApp({ AUTH_COOKIES: 'on', PUBLIC_URL: 'https://example.test/auth' });
+    try {
+      const answer = await new Browser(below).signIn(await register(below));
+      const refresh = cookiesOf(answer).find(({ name }) => name === REFRESH);
+      expect(refresh?.attributes).toContain('Path=/auth/api/v1/auth/token');
+    } finally {
+      await below.close();
+    }
+  });
+});
+
 describe('the start', () => {
   const production = {
     NODE_ENV: 'production',

@@ -148,14 +148,12 @@ describe('a session that is known', () => {
 });
 
 describe('a replica that cannot listen', () => {
-  it('asks each time, and is right all the same', async () => {
+  it('asks, and is right all the same', async () => {
     const session = await signIn(await register(here));
     await learn(session);
     await cutChannel(here);
-    const requests = await asked(async () => {
-      for (let request = 0; request < 5; request += 1) expect((await me(there, session)).status).toBe(200);
-    });
-    expect(requests).toBe(5);
+    // It listens again a second later, so only the first request is certain to ask.
+    expect(await asked(async () => expect((await me(there, session)).status).toBe(200))).toBe(1);
     await here.http.post('/auth/token/revoke', { refreshToken: session.refreshToken });
     expect(await isRefusedThere(session)).toBe(true);
   });
