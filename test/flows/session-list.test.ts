@@ -40,15 +40,7 @@ const listOf = async ({ accessToken: token }: SignedIn) =>
 
 const end = ({ accessToken: token }: SignedIn, id: string) => app.http.delete(`/users/me/sessions/${id}`, { token });
 
-const isAlive = async ({ accessToken, refreshToken }: SignedIn) => {
-  const used = await app.http.get('/users/me', { token: accessToken });
-  const [session] = await app.sql<{ live: boolean }>('SELECT ended_at IS NULL AS live FROM sessions WHERE id = $1', [
-    JSON.parse(Buffer.from(accessToken.split('.')[1] ?? '', 'base64url').toString()).sid,
-  ]);
-  expect(refreshToken).toBeDefined();
-  expect(used.status === 200).toBe(session?.live);
-  return used.status === 200;
-};
+const isAlive = async ({ accessToken: token }: SignedIn) => (await app.http.get('/users/me', { token })).status === 200;
 
 describe('the sessions of a user', () => {
   it('are named, the last used first, and the present one is marked', async () => {

@@ -161,7 +161,7 @@ describe('a rule for one user', () => {
     expect(body).toMatchObject({ required: true, methods: null, deadline });
   });
 
-  it('stands above what the user wants: he may raise it, and not lower it', async () => {
+  it('P07: stands above what the user wants: he may raise it, and not lower it', async () => {
     const person = await personWithTotp(app);
     const { accessToken } = await signInByTotp(app, person);
     const change = (required: boolean) => app.http.patch('/users/me/two-factor', { required }, { token: accessToken });
@@ -337,7 +337,7 @@ describe('rules for everybody and for roles', () => {
     expect((await firstFactor(app, person.email)).body.status).toBe('authenticated');
   });
 
-  it('a sign-in that was asked before is not completed by what is no longer accepted', async () => {
+  it('P03, T16: a sign-in that was asked before is not completed by what is no longer accepted', async () => {
     const person = await register(app);
     const { accessToken } = await signInByMail(app, person);
     await enrollTotp(app, accessToken);

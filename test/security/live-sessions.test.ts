@@ -115,7 +115,7 @@ describe('a session that is known', () => {
     }
   });
 
-  it('of a user who was deactivated, or lost a role, is refused at the other replica with the very next request', async () => {
+  it('T10: of a user who was deactivated, or lost a role, is refused at the other replica with the very next request', async () => {
     const boss = await register(here);
     await here.sql(`UPDATE users SET roles = '{admin}' WHERE id = $1`, [boss.id]);
     const { accessToken: token } = await signIn(boss);
@@ -135,7 +135,7 @@ describe('a session that is known', () => {
     }
   });
 
-  it('is not remembered from before a change that came in between', async () => {
+  it('T10: is not remembered from before a change that came in between', async () => {
     for (let round = 0; round < ROUNDS; round += 1) {
       const session = await signIn(await register(here));
       // The answers of many requests are under way while the session ends.
