@@ -176,6 +176,7 @@ describe('a secret in a file', () => {
       'SMTP_URL',
       'TWILIO_AUTH_TOKEN',
       'SIGNING_KEY',
+      'METRICS_TOKEN',
     ]);
     expect(readSettings({ HOST_FILE: join(folder, 'secret') }).server.host).toBe('127.0.0.1');
   });

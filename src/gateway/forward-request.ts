@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 
-export const FORWARD_PATH = '/api/v1/auth/forward';
+const FORWARD_PATH = '/api/v1/auth/forward';
 
 /**
  * Some gateways ask with somebody else's method and body headers, and Envoy puts the path of his request behind ours.

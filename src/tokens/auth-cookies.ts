@@ -11,7 +11,7 @@ export const ACCESS_COOKIE = '__Host-access';
 export const REFRESH_COOKIE = '__Secure-refresh';
 
 /** A request with this header, set to `on`, wants cookies instead of tokens. No form of another site can send it. */
-export const ASKING_HEADER = 'x-auth-cookies';
+const ASKING_HEADER = 'x-auth-cookies';
 
 declare module 'fastify' {
   interface FastifyRequest {

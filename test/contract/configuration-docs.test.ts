@@ -29,6 +29,7 @@ describe('docs/configuration.md', () => {
       'SMTP_URL',
       'TWILIO_AUTH_TOKEN',
       'SIGNING_KEY',
+      'METRICS_TOKEN',
     ]);
   });
 });

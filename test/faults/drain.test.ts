@@ -63,7 +63,7 @@ it('restarts of replicas behind a gateway lose no request, and every one ends wi
     while (!over) {
       const outcome = await gateway.send(wish).then(
         ({ status }) => (status < 400 ? null : String(status)),
-        (error: NodeJS.ErrnoException) => error.code ?? error.message,
+        (error: unknown) => (error as NodeJS.ErrnoException).code ?? String(error),
       );
       if (outcome === null) answered += 1;
       else lost.push(`${wish.path}: ${outcome}`);

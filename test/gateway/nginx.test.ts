@@ -9,7 +9,7 @@ import {
   type SignedIn,
 } from '../support/people.js';
 import { freePort, hasNginx, startNginx, type Nginx } from './nginx.js';
-import { echo, send, serve, type Seen, type Sent } from './wire.js';
+import { dialogue, echo, send, serve, type Seen, type Sent } from './wire.js';
 
 describe.skipIf(!hasNginx)('docs/gateway/nginx.conf, in front of two replicas and a service', () => {
   let app: TestApp;
@@ -156,6 +156,38 @@ describe.skipIf(!hasNginx)('docs/gateway/nginx.conf, in front of two replicas an
     expect((await ask({ path: '/orders', method: 'POST', body })).status).toBe(401);
   });
 
+  it('asks with nothing of the client’s but what proves who he is', async () => {
+    const asked: Seen[] = [];
+    const listening = await serve(({ method = '', url = '', headers }, outgoing) => {
+      asked.push({ method, url, headers: headers as Seen['headers'] });
+      outgoing.writeHead(200, { 'x-auth-user-id': userId }).end();
+    });
+    const curious = await startNginx({ replicas: [listening.url, listening.url], service: service.url });
+    try {
+      const headers = {
+        'X-Auth-User-Id': 'liar',
+        'X-Secret': 'x'.repeat(4000),
+        Cookie: 'a=b',
+        'Sec-Fetch-Site': 'none',
+      };
+      await ask({ path: '/orders?role=x', method: 'PUT', token, body: 'a body', headers }, curious);
+      expect(asked.map(({ method, url }) => `${method} ${url}`)).toEqual(['GET /api/v1/auth/forward']);
+      expect(Object.keys(asked[0]?.headers ?? {}).sort()).toEqual([
+        'authorization',
+        'cookie',
+        'host',
+        'sec-fetch-site',
+        'x-forwarded-for',
+        'x-forwarded-method',
+        'x-request-id',
+      ]);
+      expect(asked[0]?.headers).toMatchObject({ 'x-forwarded-method': 'PUT', authorization: `Bearer ${token}` });
+    } finally {
+      await curious.stop();
+      await listening.stop();
+    }
+  });
+
   it('never mixes people up, however their requests are crowded together', async () => {
     const people = Array.from({ length: 6 }, somebody);
     const crowd = Array.from({ length: 60 }, (_, n) => people[n % people.length] ?? somebody());
@@ -170,11 +202,23 @@ describe.skipIf(!hasNginx)('docs/gateway/nginx.conf, in front of two replicas an
     for (let n = 0; n < 4; n += 1) expect((await ask({ path: '/orders', token: accessToken })).status).toBe(401);
   });
 
+  it.each([
+    ['two lengths', 'Content-Length: 4\r\nContent-Length: 0\r\n'],
+    ['a length and chunks', 'Content-Length: 4\r\nTransfer-Encoding: chunked\r\n'],
+    ['chunks that are not the last', 'Transfer-Encoding: chunked, identity\r\n'],
+  ])('refuses a request with %s, and answers nothing that hides behind it', async (_name, headers) => {
+    const before = service.count();
+    const hidden = 'GET /public/hidden HTTP/1.1\r\nHost: x\r\n\r\n';
+    const answers = await dialogue(nginx.url, `POST /public/x HTTP/1.1\r\nHost: x\r\n${headers}\r\n0\r\n\r\n${hidden}`);
+    expect(answers).toMatch(/^HTTP\/1\.1 (400|501)/);
+    expect([answers.match(/HTTP\/1\.1 /g)?.length, service.count()]).toEqual([1, before]);
+  });
+
   it('keeps no answer, even where somebody configures a cache that tells nobody apart', async () => {
     const caching = await startNginx(
       { replicas, service: service.url },
       {
-        'server_tokens off;': 'server_tokens off; proxy_cache_path /tmp/countersign-nginx-cache keys_zone=all:1m;',
+        'server_tokens off;': 'server_tokens off; proxy_cache_path cache keys_zone=all:1m;',
         'proxy_pass_request_body off;': 'proxy_pass_request_body off; proxy_cache all; proxy_cache_key everybody;',
       },
     );
