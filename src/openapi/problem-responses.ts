@@ -10,7 +10,7 @@ import { ONLY_PROBLEMS_EXTENSION, PROBLEMS_EXTENSION } from '../problems/answers
 import { catalogue, type ProblemCode } from '../problems/catalogue.js';
 import type { ProblemBody } from '../problems/problem.filter.js';
 import { REQUIRES_ADMIN_EXTENSION, REQUIRES_FRESH_EXTENSION } from '../tokens/access.js';
-import { SETS_COOKIES_EXTENSION } from '../tokens/cookie-answers.js';
+import { type SETS_COOKIES_EXTENSION } from '../tokens/cookie-answers.js';
 
 /** An operation as the decorators left it, with the notes that they wrote for {@link problemResponses}. */
 export type NotedOperation = OperationObject & {
