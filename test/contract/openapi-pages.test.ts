@@ -5,14 +5,18 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { APP_OPTIONS, createAdapter, setUp } from '../../src/app.setup.js';
 import { completeConfig } from '../../src/config/config.js';
+import { ConfigModule } from '../../src/config/config.module.js';
 import { readSettings } from '../../src/config/env.js';
+import { Drain } from '../../src/health/drain.js';
 
-@Module({})
+/** Only what every server needs. */
+@Module({ providers: [Drain] })
 class NoFeatures {}
 
 async function start(variables: Record<string, string>): Promise<NestFastifyApplication> {
   const config = completeConfig(readSettings(variables), { databaseUrl: 'postgres://unused', secretKey: 'unused' });
-  const app = await NestFactory.create<NestFastifyApplication>(NoFeatures, createAdapter(config), {
+  const module = { module: NoFeatures, imports: [ConfigModule.with(config)] };
+  const app = await NestFactory.create<NestFastifyApplication>(module, createAdapter(config), {
     ...APP_OPTIONS,
     logger: false,
   });

@@ -140,9 +140,9 @@ describe('an error of the request', () => {
 describe('a method that a path does not know', () => {
   it.each([
     ['GET /api/v1/auth/token', 'POST'],
-    ['PUT /api/v1/users/me', 'GET, HEAD, PATCH'],
-    ['DELETE /api/v1/users/me?x=1', 'GET, HEAD, PATCH'],
-    ['TRACE /api/v1/users/me/', 'GET, HEAD, PATCH'],
+    ['PUT /api/v1/users/me', 'DELETE, GET, HEAD, PATCH'],
+    ['DELETE /api/v1/users/me/two-factor?x=1', 'GET, HEAD, PATCH'],
+    ['TRACE /api/v1/users/me/', 'DELETE, GET, HEAD, PATCH'],
     ['OPTIONS /api/v1/users', 'POST'],
     [`PUT /api/v1/otp-devices/${SOME_ID}`, 'DELETE, GET, HEAD, PATCH'],
     [`GET /api/v1/otp-devices/${SOME_ID}/confirm`, 'POST'],
