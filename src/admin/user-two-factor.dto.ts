@@ -1,6 +1,6 @@
 import { ApiProperty, ApiPropertyOptional, PickType } from '@nestjs/swagger';
 import { Type } from 'class-transformer';
-import { ArrayMaxSize, ArrayNotEmpty, IsArray, IsOptional, IsUUID, ValidateNested } from 'class-validator';
+import { ArrayMaxSize, ArrayNotEmpty, IsArray, IsObject, IsOptional, IsUUID, ValidateNested } from 'class-validator';
 import { METHOD_TYPES, DeviceSummaryDto } from '../two-factor/two-factor.dto.js';
 import { ListUsersDto } from './admin-users.dto.js';
 import { RuleDemandDto, RuleDto } from './two-factor-policy.dto.js';
@@ -103,6 +103,7 @@ export class BulkRuleDto extends RuleDemandDto {
     description: 'Instead: all whom the list of users would show with this filter.',
   })
   @IsOptional()
+  @IsObject()
   @ValidateNested()
   @Type(() => UserFilterDto)
   filter?: UserFilterDto;

@@ -1,5 +1,6 @@
 import { getMetadataStorage } from 'class-validator';
 import { connect } from 'node:net';
+import { isDeepStrictEqual } from 'node:util';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startApp, type TestApp } from '../support/app.js';
@@ -8,6 +9,7 @@ import { register, signInByMail } from '../support/people.js';
 type Body = Record<string, unknown>;
 
 const SOME_ID = '0198c0de-0000-7000-8000-000000000000';
+const SOME_DAY = '2099-01-01T00:00:00Z';
 
 /** Every body that the service reads, with a value of the right type in every field. */
 const BODIES: Readonly<Record<string, Body>> = {
@@ -41,13 +43,81 @@ const BODIES: Readonly<Record<string, Body>> = {
   'POST /otp-devices': { type: 'email', email: 'v@x.example', phoneNumber: '+4915112345636', name: 'Work' },
   [`PATCH /otp-devices/${SOME_ID}`]: { name: 'Old', preferred: true },
   [`POST /otp-devices/${SOME_ID}/confirm`]: { code: '123456' },
+  [`PATCH /admin/users/${SOME_ID}`]: { roles: ['support'], active: true, firstName: 'V', lastName: 'X', locale: 'de' },
+  [`PATCH /admin/users/${SOME_ID}/two-factor`]: { required: true, methods: ['totp'], deadline: SOME_DAY },
+  'POST /admin/users/two-factor': { required: true, methods: ['totp'], deadline: SOME_DAY, userIds: [SOME_ID] },
+  // the same route
+  'POST /admin/users/two-factor/': { required: true, filter: { role: 'support' } },
+  'PUT /admin/two-factor/policy': { required: true, methods: ['totp'], deadline: SOME_DAY },
+  'PUT /admin/two-factor/policy/roles/support': { required: true, methods: ['totp'], deadline: SOME_DAY },
+  'POST /admin/two-factor/policy/preview': {
+    required: true,
+    methods: ['totp'],
+    deadline: SOME_DAY,
+    level: 'role',
+    role: 'support',
+    userId: SOME_ID,
+    list: 'mustEnroll',
+    limit: 5,
+    cursor: 'WyJhIl0',
+  },
+  'POST /admin/webhooks': { url: 'https://x.example/', events: ['user.created'], description: 'ours' },
+  [`PATCH /admin/webhooks/${SOME_ID}`]: {
+    url: 'https://x.example/',
+    events: ['user.created'],
+    active: true,
+    description: 'ours',
+  },
+};
+
+/** Every query that the service reads, with a good value of every field. */
+const QUERIES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  '/admin/users': {
+    limit: '5',
+    cursor: 'WyJhIl0',
+    q: 'ada',
+    role: 'support',
+    active: 'true',
+    twoFactor: 'missing',
+    method: 'totp',
+    sort: 'email',
+  },
+  '/admin/audit-events': {
+    limit: '5',
+    cursor: 'WyJhIl0',
+    userId: SOME_ID,
+    actor: 'admin',
+    actorId: SOME_ID,
+    type: 'user.created',
+    from: SOME_DAY,
+    to: SOME_DAY,
+    format: 'ndjson',
+  },
 };
 
 const FIELDS = Object.entries(BODIES).flatMap(([route, body]) => Object.keys(body).map((field) => ({ route, field })));
 
-/** Where null says something: "as the policy says", "that of the service". */
-const TAKE_NULL: readonly string[] = ['preferredMethod', 'locale'];
-const TAKE_FALSE: readonly string[] = ['required', 'trustBrowser'];
+const QUERY_FIELDS = Object.entries(QUERIES).flatMap(([path, query]) =>
+  Object.keys(query).map((field) => ({ path, field })),
+);
+
+/** What says something in one field only: "as the policy says", "all of them", "none". */
+const TAKE: Readonly<Record<string, readonly unknown[]>> = {
+  preferredMethod: [null],
+  locale: [null],
+  methods: [null],
+  deadline: [null],
+  limit: [null],
+  list: [null],
+  cursor: [null],
+  userIds: [null],
+  filter: [null, {}],
+  events: [[]],
+  roles: [[]],
+  required: [false],
+  active: [false],
+  trustBrowser: [false],
+};
 
 const WRONG_TYPES: readonly unknown[] = [
   ['v@x.example'],
@@ -69,15 +139,17 @@ let usersBefore: unknown;
 
 beforeAll(async () => {
   app = await startApp();
-  token = (await signInByMail(app, await register(app))).accessToken;
+  const person = await register(app);
+  await app.sql(`UPDATE users SET roles = '{admin}' WHERE id = $1`, [person.id]);
+  token = (await signInByMail(app, person)).accessToken;
   origin = await app.listen();
   usersBefore = await usersNow();
 });
 afterAll(() => app.close());
 
-it('the bodies above are all the bodies there are', () => {
+it('the bodies and queries above are all there are', () => {
   const storage = getMetadataStorage() as unknown as { validationMetadatas: Map<unknown, { propertyName: string }[]> };
-  const known = new Set(FIELDS.map(({ field }) => field));
+  const known = new Set([...FIELDS.map(({ field }) => field), ...QUERY_FIELDS.map(({ field }) => field)]);
   const validated = [...storage.validationMetadatas.values()].flat().map(({ propertyName }) => propertyName);
   expect([...new Set(validated)].sort()).toEqual([...known].sort());
 });
@@ -85,11 +157,10 @@ it('the bodies above are all the bodies there are', () => {
 describe('a value of another type is refused by the name of its field', () => {
   it.each(FIELDS)('$route $field', async ({ route, field }) => {
     for (const value of WRONG_TYPES) {
-      if (value === null && TAKE_NULL.includes(field)) continue;
-      if (value === false && TAKE_FALSE.includes(field)) continue;
+      if (TAKE[field]?.some((taken) => isDeepStrictEqual(taken, value))) continue;
       const { status, body } = await send(route, JSON.stringify({ ...BODIES[route], [field]: value }));
       expect({ value, status, code: body.code }).toEqual({ value, status: 400, code: 'validation_failed' });
-      expect(body.errors?.map((error) => error.field)).toEqual([field]);
+      expect(new Set(body.errors?.map((error) => error.field.split('.')[0]))).toEqual(new Set([field]));
     }
     expect(await usersNow()).toEqual(usersBefore);
   });
@@ -98,6 +169,20 @@ describe('a value of another type is refused by the name of its field', () => {
     for (const body of ['null', '[]', '[{}]', '"text"', '1', 'true', ' ', `[${JSON.stringify(BODIES[route])}]`]) {
       const { status, body: problem } = await send(route, body);
       expect({ body, status, code: problem.code }).toEqual({ body, status: 400, code: 'malformed_body' });
+    }
+  });
+});
+
+describe('a query field that is given twice, or as something else than text, is refused by its name', () => {
+  it.each(QUERY_FIELDS)('$path $field', async ({ path, field }) => {
+    for (const [query, named] of [
+      [`${field}=a&${field}=b`, field],
+      [`${field}[]=a`, `${field}[]`],
+      [`${field}[x]=a`, `${field}[x]`],
+    ]) {
+      const { status, body } = await send(`GET ${path}?${query}`, undefined);
+      expect({ query, status, code: body.code }).toEqual({ query, status: 400, code: 'validation_failed' });
+      expect(body.errors?.map((error) => error.field)).toEqual([named]);
     }
   });
 });
