@@ -12,8 +12,8 @@ type Taken = (error: Error | undefined, client: PoolClient | undefined, done: (r
 
 /**
  * A pool that costs its callers seconds and no memory while the database is slow or stopped. The server's own time
- * limits do not help against a server that no longer runs, and the driver's `query_timeout` gives the connection back
- * with an open transaction on it: the next request would be committed or undone together with the one that failed.
+ * limits do not help against a server that no longer runs, and the driver's `query_timeout` gives a connection back in
+ * the middle of what it was doing: whoever gets it next waits behind that, perhaps in its transaction.
  */
 export class BoundedPool extends pg.Pool {
   private readonly mostWaiting: number;

@@ -152,8 +152,9 @@ describe('a replica that cannot listen', () => {
     const session = await signIn(await register(here));
     await learn(session);
     await cutChannel(here);
-    // It listens again a second later, so only the first request is certain to ask.
-    expect(await asked(async () => expect((await me(there, session)).status).toBe(200))).toBe(1);
+    // The first request after the loss was noticed asks; a second later the replica listens again.
+    await vi.waitFor(async () => expect(await asked(() => me(there, session))).toBe(1), { interval: 5 });
+    expect((await me(there, session)).status).toBe(200);
     await here.http.post('/auth/token/revoke', { refreshToken: session.refreshToken });
     expect(await isRefusedThere(session)).toBe(true);
   });
