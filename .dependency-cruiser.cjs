@@ -24,6 +24,7 @@ const ARROWS = [
   'openapi',
   'health',
   'metrics',
+  'tracing',
   'cli',
 ];
 

@@ -9,9 +9,6 @@ import { refuseCrossSite } from './cross-site.js';
 import { parseFormBody } from './form-body.js';
 import { readForwardRequest } from './gateway/forward-request.js';
 import { parseJsonBody } from './json-body.js';
-import { measureRequests } from './metrics/measure-requests.js';
-import { Meters } from './metrics/meters.js';
-import { isMeasured } from './metrics/metrics.module.js';
 import { TWILIO_STATUS_PATH } from './notifications/twilio.js';
 import { serveDocuments } from './openapi/serve-documents.js';
 import { bodyOf, ProblemFilter } from './problems/problem.filter.js';
@@ -86,7 +83,6 @@ export function createAdapter(config: Config): FastifyAdapter {
 export function setUp(app: NestFastifyApplication, config: Config): void {
   const server = app.getHttpAdapter().getInstance();
   logRequests(server, config.server);
-  if (isMeasured(config)) measureRequests(server, app.get(Meters));
   closeWhileDraining(server, app.get(Drain));
   app.setGlobalPrefix(API_PREFIX, { exclude: AT_THE_ROOT });
   app.useGlobalPipes(validation());

@@ -1,8 +1,9 @@
-import { Logger } from '@nestjs/common';
+import { Logger, type DynamicModule } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { Config } from './config/config.js';
-import { environment, readSettings } from './config/env.js';
+import { environment, readSettings, shareWithOpenTelemetry, type Variables } from './config/env.js';
+import { tracesProtocol } from './config/traces.js';
 import { AppLogger } from './logger.js';
 import { explainStartFailure } from './start-failure.js';
 
@@ -10,10 +11,12 @@ import { explainStartFailure } from './start-failure.js';
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
 
 async function start(): Promise<void> {
-  const settings = readSettings(environment());
+  const variables = environment();
+  const settings = readSettings(variables);
   const { production, logLevel } = settings.server;
   const logger = new AppLogger(logLevel, production);
   Logger.overrideLogger(logger);
+  const tracing = await startTracing(variables);
   // Loaded only now, and beside each other: a setting that is refused is refused at once, and the database comes up
   // while the modules are read.
   const [config, { AppModule }, { APP_OPTIONS, createAdapter, setUp }] = await Promise.all([
@@ -21,16 +24,29 @@ async function start(): Promise<void> {
     import('./app.module.js'),
     import('./app.setup.js'),
   ]);
-  const app = await NestFactory.create<NestFastifyApplication>(AppModule.with(config), createAdapter(config), {
-    ...APP_OPTIONS,
-    logger,
-  });
+  const app = await NestFactory.create<NestFastifyApplication>(
+    AppModule.with(config, { tracing }),
+    createAdapter(config),
+    {
+      ...APP_OPTIONS,
+      logger,
+    },
+  );
   setUp(app, config);
   // Exit code 0: Nest would otherwise end by the signal again, which supervisors take for a failure.
   app.enableShutdownHooks(['SIGINT', 'SIGTERM'], { useProcessExit: true });
   await app.listen({ port: config.server.port, host: config.server.host });
   greet(app, config);
   await createFirstAdmin(app, config);
+}
+
+/** Before what is traced is loaded, and nothing of it is loaded where nobody wants traces. */
+async function startTracing(variables: Variables): Promise<DynamicModule[]> {
+  const protocol = tracesProtocol(variables);
+  if (protocol === null) return [];
+  shareWithOpenTelemetry(variables);
+  const { TracingModule } = await import('./tracing/tracing.module.js');
+  return [await TracingModule.start(protocol)];
 }
 
 /** Its link goes to stdout by itself, once: a log is kept, copied and read by others. */

@@ -1,6 +1,7 @@
 import { Body, Controller, Delete, Get, HttpCode, Patch, Query } from '@nestjs/common';
 import { ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { CurrentClient, type Client } from '../audit/client.js';
+import { ReadReplicas } from '../database/read-replicas.js';
 import { Problems } from '../problems/answers.js';
 import { AccountRemoval } from '../sign-in/account-removal.service.js';
 import { AdminsOnly, CurrentUser, RequiresFresh } from '../tokens/access.js';
@@ -17,6 +18,7 @@ export class AdminUsersController {
   constructor(
     private readonly users: AdminUsers,
     private readonly removal: AccountRemoval,
+    private readonly replicas: ReadReplicas,
   ) {}
 
   @Get()
@@ -29,7 +31,7 @@ export class AdminUsersController {
   })
   @ApiOkResponse({ type: AdminUserListDto, description: 'A page of users.' })
   list(@Query() query: ListUsersDto): Promise<AdminUserListDto> {
-    return this.users.list(query);
+    return this.replicas.read((db) => this.users.list(query, db));
   }
 
   @Get(':id')

@@ -33,9 +33,12 @@ export class AdminUsers {
     this.requiredOfAll = !twoFactor.trustedMethods.includes('none');
   }
 
-  async list({ limit, cursor, sort, ...filter }: ListUsersDto): Promise<Page<AdminUserDto>> {
+  async list(
+    { limit, cursor, sort, ...filter }: ListUsersDto,
+    db: EntityManager = this.db,
+  ): Promise<Page<AdminUserDto>> {
     const after = readAfter(cursor, sort);
-    const rows = await findUsers(this.db, this.requiredOfAll, filter, { sort, after, rows: limit + 1 });
+    const rows = await findUsers(db, this.requiredOfAll, filter, { sort, after, rows: limit + 1 });
     const { items, nextCursor } = pageOf(rows, limit, ({ sortKey, id }) => [sortKey, id]);
     return { items: items.map(({ sortKey: _, ...user }) => toAdminUserDto(user)), nextCursor };
   }

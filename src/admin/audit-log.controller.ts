@@ -8,6 +8,8 @@ import { AuditLog } from '../audit/audit-log.js';
 import type { EventFilter, EventPlace } from '../audit/audit-log.queries.js';
 import { Audit } from '../audit/audit.service.js';
 import { CurrentClient, type Client } from '../audit/client.js';
+import { ReadReplicas } from '../database/read-replicas.js';
+import { NeverRepeated, repeatIfCut } from '../database/repeat-reads.js';
 import { pageOf, readCursor } from '../paging/page.js';
 import { Problem } from '../problems/problem.js';
 import { AdminsOnly, CurrentUser } from '../tokens/access.js';
@@ -32,9 +34,11 @@ export class AuditLogController {
   constructor(
     private readonly audit: Audit,
     private readonly auditLog: AuditLog,
+    private readonly replicas: ReadReplicas,
     @InjectEntityManager() private readonly db: EntityManager,
   ) {}
 
+  @NeverRepeated()
   @Get()
   @AdminsOnly()
   @ApiOperation({
@@ -59,7 +63,10 @@ export class AuditLogController {
   ): Promise<AuditEventPageDto | StreamableFile> {
     const filter = filterOf(query);
     if (query.format === 'ndjson') return this.export(filter, admin, client);
-    const events = await this.auditLog.newest(filter, placeOf(query.cursor), query.limit + 1);
+    const place = placeOf(query.cursor);
+    const events = await repeatIfCut(() =>
+      this.replicas.read((db) => this.auditLog.newest(filter, place, query.limit + 1, db)),
+    );
     const { items, nextCursor } = pageOf(events, query.limit, ({ at, id }) => [at, id]);
     return { items: items.map(toAuditEventDto), nextCursor };
   }
@@ -76,7 +83,8 @@ export class AuditLogController {
   }
 
   private async *lines(filter: EventFilter): AsyncGenerator<string, void> {
-    for await (const event of this.auditLog.exportEvents(filter)) yield `${JSON.stringify(toAuditEventDto(event))}\n`;
+    for await (const event of this.auditLog.exportEvents(filter, this.replicas.read))
+      yield `${JSON.stringify(toAuditEventDto(event))}\n`;
     yield `${JSON.stringify({ head: await this.auditLog.head() })}\n`;
   }
 }

@@ -171,6 +171,7 @@ describe('a secret in a file', () => {
     const secret = ENTRIES.filter((entry) => entry.secret).map(({ name }) => name);
     expect(secret).toEqual([
       'DATABASE_URL',
+      'DATABASE_REPLICA_URLS',
       'SECRET_KEY',
       'ENCRYPTION_KEYS',
       'SMTP_URL',

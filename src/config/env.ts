@@ -13,12 +13,19 @@ export class ConfigurationError extends Error {
   }
 }
 
-type Variables = Readonly<Record<string, string | undefined>>;
+export type Variables = Readonly<Record<string, string | undefined>>;
 
 /** The process environment over `.env`: what is set by the one who starts the process wins. */
 export function environment(file = '.env'): Variables {
   const fromFile = existsSync(file) ? parseEnv(readFileSync(file, 'utf8')) : {};
   return { ...fromFile, ...process.env };
+}
+
+/** OpenTelemetry reads its settings from the process alone, so those that stand in `.env` are put there. */
+export function shareWithOpenTelemetry(variables: Variables): void {
+  for (const [name, value] of Object.entries(variables)) {
+    if (name.startsWith('OTEL_')) process.env[name] = value;
+  }
 }
 
 /** Parses every feature's schema once and looks for contradictions; throws one error that lists them all. */

@@ -153,7 +153,7 @@ export function listOf<const T extends readonly [string, ...string[]]>(options: 
 }
 
 /** A comma-separated list of free values; empty where the entry is absent. */
-export function freeList(options: { allowed: string; each?: z.ZodType<string, string> }) {
+export function freeList(options: { allowed: string; secret?: boolean; each?: z.ZodType<string, string> }) {
   const schema = z
     .string()
     .transform((text) =>
@@ -163,7 +163,7 @@ export function freeList(options: { allowed: string; each?: z.ZodType<string, st
         .filter((part) => part !== ''),
     )
     .pipe(z.array(options.each ?? z.string()));
-  return schema.prefault('').meta({ default: '', allowed: options.allowed });
+  return schema.prefault('').meta({ default: '', allowed: options.allowed, secret: options.secret ?? false });
 }
 
 /** Text that may be absent (null). */

@@ -40,6 +40,11 @@ export class BoundedPool extends pg.Pool {
   }
 }
 
+/** Another silence than the usual for a connection in use, until it is given back. */
+export function waitFor(client: PoolClient, milliseconds: number): void {
+  socketOf(client).setTimeout(milliseconds);
+}
+
 class SilentDatabase extends Error {
   readonly code = 'ETIMEDOUT';
 

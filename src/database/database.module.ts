@@ -1,9 +1,11 @@
-import { Module } from '@nestjs/common';
+import { Global, Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { Config } from '../config/config.js';
 import { dataSourceOptions } from './data-source.js';
+import { ReadReplicas } from './read-replicas.js';
 import { Reencryption } from './reencryption.js';
 
+@Global()
 @Module({
   imports: [
     TypeOrmModule.forRootAsync({
@@ -16,6 +18,7 @@ import { Reencryption } from './reencryption.js';
       }),
     }),
   ],
-  providers: [Reencryption],
+  providers: [ReadReplicas, Reencryption],
+  exports: [ReadReplicas],
 })
 export class DatabaseModule {}

@@ -1,12 +1,13 @@
 import type { EntityManager } from 'typeorm';
 import type { SealedColumn } from '../crypto/sealed-columns.js';
+import { allowSeconds } from './patience.js';
 import { rowsOf } from './sql.js';
 
 /** The second part of `v1.<key id>.…`. */
 const keyIdOf = (sealed: string) => `split_part(${sealed}, '.', 2)`;
 
 /** Looking through a table of millions takes longer than the few seconds that a request may. */
-const PATIENCE = `SET LOCAL statement_timeout = '60s'`;
+const PATIENCE_SECONDS = 60;
 
 export interface SealedRow {
   id: string;
@@ -23,7 +24,7 @@ export function findMissingKeyIds(
     ({ table, column }) => `SELECT ${keyIdOf(column)} AS id FROM ${table} WHERE ${keyIdOf(column)} <> ALL ($1)`,
   );
   return db.transaction(async (tx) => {
-    await rowsOf(tx, PATIENCE, []);
+    await allowSeconds(tx, PATIENCE_SECONDS);
     const rows = await rowsOf<{ id: string }>(tx, `${parts.join(' UNION ')} ORDER BY id`, [keyIds]);
     return rows.map(({ id }) => id);
   });
@@ -40,7 +41,7 @@ export function countSealed(
      FROM graphile_worker._private_jobs WHERE attempts < max_attempts`,
   ];
   return db.transaction(async (tx) => {
-    await rowsOf(tx, PATIENCE, []);
+    await allowSeconds(tx, PATIENCE_SECONDS);
     return rowsOf(
       tx,
       `SELECT place, ${keyIdOf('sealed')} AS "keyId", count(*)::integer AS count

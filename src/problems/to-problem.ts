@@ -1,6 +1,6 @@
 import { HttpException } from '@nestjs/common';
-import { QueryFailedError } from 'typeorm';
 import type { ProblemCode } from './catalogue.js';
+import { isDatabaseAway } from './database-away.js';
 import { Problem } from './problem.js';
 
 const BY_STATUS: Readonly<Record<number, ProblemCode>> = {
@@ -27,15 +27,6 @@ const BY_FASTIFY_CODE: Readonly<Record<string, ProblemCode>> = {
   FST_ERR_MAX_PARAM_LENGTH: 'not_found',
 };
 
-/** Classes and codes of PostgreSQL errors that pass: 08 connection, 53 resources, 57P shutdown, 57014 and 55P03 timeouts, 25006 read-only. */
-const PASSING = /^(08|53|57P|57014|55P03|25006|40001|40P01)/;
-/** The same on the way to the database. */
-const UNREACHABLE = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND', 'ENOENT', 'EAI_AGAIN']);
-
-/** What the driver and TypeORM say without a code, where a connection went away between two statements. */
-const LOST =
-  /connection terminated|timeout exceeded when trying to connect|query runner (was )?already released|is not queryable/i;
-
 /** Seconds: a database that restarts is back about then. */
 const RETRY_AFTER = 2;
 
@@ -53,12 +44,4 @@ export function toProblem(thrown: unknown): Problem {
 function byStatus(status: number): Problem {
   const code = BY_STATUS[status] ?? (status < 500 ? 'validation_failed' : 'internal_error');
   return new Problem(code, code === 'unavailable' ? { retryAfter: RETRY_AFTER } : {});
-}
-
-function isDatabaseAway(thrown: unknown): boolean {
-  if (!(thrown instanceof Error)) return false;
-  const error = (thrown instanceof QueryFailedError ? thrown.driverError : thrown) as { code?: unknown };
-  const code = typeof error.code === 'string' ? error.code : '';
-  if (PASSING.test(code) || UNREACHABLE.has(code)) return true;
-  return LOST.test(thrown.message);
 }

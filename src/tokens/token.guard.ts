@@ -6,6 +6,7 @@ import type { FastifyRequest } from 'fastify';
 import type { EntityManager } from 'typeorm';
 import { Clock } from '../clock/clock.js';
 import { Config } from '../config/config.js';
+import { repeatIfCut } from '../database/repeat-reads.js';
 import { Problem } from '../problems/problem.js';
 import { ACCEPTED_KINDS, REQUIRES_ADMIN, REQUIRES_FRESH, type BearerKind } from './access.js';
 import { bearerOf } from './bearer.js';
@@ -69,7 +70,7 @@ export class TokenGuard implements CanActivate {
     if (principal.acr === 'aal2') return;
     // A password alone, or a factor that counts less, must not be enough where the admin has a better one.
     const { aal2Methods, stepUpMaxAgeSeconds: maxAge } = this.config.twoFactor;
-    if (!(await hasDevice(this.db, principal.userId, aal2Methods))) return;
+    if (!(await repeatIfCut(() => hasDevice(this.db, principal.userId, aal2Methods)))) return;
     throw new Problem('insufficient_user_authentication', { stepUp: { acrValues: 'aal2', maxAge } });
   }
 

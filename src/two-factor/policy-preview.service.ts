@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { InjectEntityManager } from '@nestjs/typeorm';
 import type { EntityManager } from 'typeorm';
 import { validate as isUuid } from 'uuid';
+import { allowSeconds } from '../database/patience.js';
 import { invalidCursor, pageOf, readCursor, type Page } from '../paging/page.js';
 import { ConfiguredPolicy, toRule, type Rules } from './configured-policy.js';
 import { foresee, type Prospect } from './foresight.js';
@@ -17,6 +18,8 @@ import {
   type SituatedUser,
   type StoredSituation,
 } from './situations.queries.js';
+
+const PATIENCE_SECONDS = 30;
 
 export interface Preview {
   /** Active users whom the rule is about. */
@@ -40,9 +43,11 @@ export class PolicyPreview {
 
   /** What happens once the rule is in force; with a deadline, as it will be then. */
   async count(proposed: ProposedRule): Promise<Preview> {
-    const rulesOf = await this.rulesWith(proposed);
-    const counts = await countSituations(this.db, proposed.scope);
-    const sessions = await countSessionSituations(this.db, sessionScopeOf(proposed.scope));
+    const { rulesOf, counts, sessions } = await this.atOneMoment(async (tx) => ({
+      rulesOf: await this.rulesWith(tx, proposed),
+      counts: await countSituations(tx, proposed.scope),
+      sessions: await countSessionSituations(tx, sessionScopeOf(proposed.scope)),
+    }));
     const prospects: Preview['prospects'] = { in: 0, enrollment: 0, no_way_in: 0 };
     for (const situation of counts) prospects[this.foresee(situation, rulesOf(situation))] += situation.users;
     return {
@@ -62,11 +67,13 @@ export class PolicyPreview {
   ): Promise<Page<SituatedUser>> {
     const [after = null] = readCursor(cursor, 1) ?? [];
     if (after !== null && !isUuid(after)) throw invalidCursor();
-    const rulesOf = await this.rulesWith(proposed);
-    const keys = (await countSituations(this.db, proposed.scope))
-      .filter((situation) => this.foresee(situation, rulesOf(situation)) === prospect)
-      .map(({ key }) => key);
-    const users = await findUsersIn(this.db, proposed.scope, keys, after, limit + 1);
+    const users = await this.atOneMoment(async (tx) => {
+      const rulesOf = await this.rulesWith(tx, proposed);
+      const keys = (await countSituations(tx, proposed.scope))
+        .filter((situation) => this.foresee(situation, rulesOf(situation)) === prospect)
+        .map(({ key }) => key);
+      return findUsersIn(tx, proposed.scope, keys, after, limit + 1);
+    });
     return pageOf(users, limit, ({ id }) => [id]);
   }
 
@@ -92,6 +99,14 @@ export class PolicyPreview {
     return { admins, able };
   }
 
+  /** All statements see the same users and sessions. They look at everybody, so they may take a while. */
+  private atOneMoment<T>(look: (tx: EntityManager) => Promise<T>): Promise<T> {
+    return this.db.transaction('REPEATABLE READ', async (tx) => {
+      await allowSeconds(tx, PATIENCE_SECONDS);
+      return look(tx);
+    });
+  }
+
   private foresee(situation: StoredSituation, rules: Rules): Prospect {
     const { self, preferred, hasEmail, hasPhone, hasPassword, devices } = situation;
     const addresses: MethodType[] = [...(hasEmail ? ['email' as const] : []), ...(hasPhone ? ['sms' as const] : [])];
@@ -107,8 +122,8 @@ export class PolicyPreview {
   }
 
   /** The rules of each situation as they will be when the proposed one is in force. */
-  private async rulesWith({ scope, demand }: ProposedRule) {
-    const general = (await findGeneralRules(this.db)).map(toRule);
+  private async rulesWith(tx: EntityManager, { scope, demand }: ProposedRule) {
+    const general = (await findGeneralRules(tx)).map(toRule);
     const role = scope.level === 'role' ? scope.role : null;
     const rule: RequirementRule = { level: scope.level, role, ...demand, inForce: true };
     const others = general.filter((other) => other.level !== rule.level || other.role !== rule.role);

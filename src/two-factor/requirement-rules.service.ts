@@ -3,6 +3,7 @@ import { InjectEntityManager } from '@nestjs/typeorm';
 import type { EntityManager } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
 import { Audit, type By } from '../audit/audit.service.js';
+import { allowSeconds } from '../database/patience.js';
 import { rowsOf } from '../database/sql.js';
 import { JobRunner } from '../jobs/job-runner.js';
 import { Problem, type FieldError } from '../problems/problem.js';
@@ -22,6 +23,9 @@ import {
 } from './requirement-rules.queries.js';
 import type { RequirementRule } from './requirement.js';
 import { endSessionsIn, type SessionScope } from './situations.queries.js';
+
+/** For a rule that is about everybody: some seconds at a hundred thousand sessions. */
+const PATIENCE_SECONDS = 30;
 
 export interface GeneralRules {
   configuration: RequirementRule;
@@ -68,6 +72,7 @@ export class RequirementRules implements OnModuleInit {
     this.requireKnownMethods(demand.methods);
     return this.db.transaction(async (tx) => {
       if (scope.level === 'user') await this.lockUser(tx, scope.userId);
+      else await allowSeconds(tx, PATIENCE_SECONDS);
       const stored = await putRule(tx, uuidv7(), scope, demand);
       if (!stored) throw deadlinePassed();
       await this.requireAdminStillAble(tx);
@@ -93,7 +98,7 @@ export class RequirementRules implements OnModuleInit {
     this.requireKnownMethods(demand.methods);
     const operationId = uuidv7();
     return this.db.transaction(async (tx) => {
-      await rowsOf(tx, "SET LOCAL statement_timeout = '30s'", []);
+      await allowSeconds(tx, PATIENCE_SECONDS);
       // Locked in one order: two such operations would otherwise wait for each other for ever.
       const locked = await rowsOf<{ id: string; passed: boolean }>(
         tx,
@@ -152,7 +157,9 @@ export class RequirementRules implements OnModuleInit {
   /** What a deadline that has passed means for sessions, and what a rule means for those that began just then. */
   private async applyDue(): Promise<void> {
     await this.db.transaction(async (tx) => {
-      if ((await takeDueRules(tx)) > 0) await this.endUnmetSessions(tx, null);
+      if ((await takeDueRules(tx)) === 0) return;
+      await allowSeconds(tx, PATIENCE_SECONDS);
+      await this.endUnmetSessions(tx, null);
     });
   }
 
