@@ -67,11 +67,11 @@ it('restarts of replicas behind a gateway lose no request, and every one ends wi
       );
       if (outcome === null) answered += 1;
       else lost.push(`${wish.path}: ${outcome}`);
-      await sleep(5);
+      await sleep(20);
     }
   });
 
-  for (let round = 0; round < 3; round += 1) {
+  for (let round = 0; round < 2; round += 1) {
     const leaving = replicas.shift() as ServerProcess;
     expect(await leaving.end('SIGTERM')).toBe(0);
     urls.delete(leaving.url);
@@ -85,7 +85,7 @@ it('restarts of replicas behind a gateway lose no request, and every one ends wi
   gateway.close();
 
   expect(lost).toEqual([]);
-  expect(answered).toBeGreaterThan(1_000);
+  expect(answered).toBeGreaterThan(500);
 }, 120_000);
 
 it('requests that are being answered at SIGTERM are answered, and their connections closed', async () => {
