@@ -1,5 +1,6 @@
 import { hash, verify } from '@node-rs/argon2';
 import type * as Argon2 from '@node-rs/argon2';
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { DataSource } from 'typeorm';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { startApp, type TestApp } from '../support/app.js';
@@ -11,6 +12,9 @@ vi.mock('@node-rs/argon2', async (load) => {
   const real = await load<typeof Argon2>();
   return { ...real, hash: vi.fn(real.hash), verify: vi.fn(real.verify) };
 });
+
+/** The statements of one request, apart from what goes on beside it. */
+const followed = new AsyncLocalStorage<string[]>();
 
 const NOBODY = 'nobody-at-all@example.com';
 const WRONG = 'four rather different words';
@@ -37,11 +41,12 @@ describe('a stranger who tries to sign in', () => {
 
   /** What an attempt costs the service: its statements, in order, and its hashes. */
   async function costOf(identifier: string, password: string) {
+    const statements: string[] = [];
     const log = vi.spyOn(app.app.get(DataSource).logger, 'logQuery');
+    log.mockImplementation((statement) => void followed.getStore()?.push(statement));
     vi.mocked(hash).mockClear();
     vi.mocked(verify).mockClear();
-    await attempt(identifier, password);
-    const statements = log.mock.calls.map(([statement]) => statement);
+    await followed.run(statements, () => attempt(identifier, password));
     log.mockRestore();
     return { statements, hashes: vi.mocked(hash).mock.calls.length, comparisons: vi.mocked(verify).mock.calls.length };
   }
