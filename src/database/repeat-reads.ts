@@ -1,0 +1,48 @@
+import { Injectable, SetMetadata, type CallHandler, type ExecutionContext, type NestInterceptor } from '@nestjs/common';
+import { Reflector } from '@nestjs/core';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { retry, throwError, timer, type Observable } from 'rxjs';
+import { isConnectionLost } from '../problems/database-away.js';
+
+/** Milliseconds in which the pool hears of what was cut: at once it would give the same connection out again. */
+const MOMENT = 30;
+
+const NEVER_REPEATED = 'countersign:never-repeated';
+
+/** For a GET handler that writes as well: repeated, it would write twice. */
+export const NeverRepeated = () => SetMetadata(NEVER_REPEATED, true);
+
+/**
+ * A connection that was cut while nobody used it is noticed by whoever uses it first. A GET is asked once more then;
+ * nothing else ever is, since what was cut may have been done.
+ */
+@Injectable()
+export class RepeatReads implements NestInterceptor {
+  constructor(private readonly reflector: Reflector) {}
+
+  intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
+    const { method } = context.switchToHttp().getRequest<FastifyRequest>();
+    const writes = this.reflector.get<boolean | undefined>(NEVER_REPEATED, context.getHandler());
+    if (method !== 'GET' || writes) return next.handle();
+    const reply = context.switchToHttp().getResponse<FastifyReply>();
+    return next.handle().pipe(
+      retry({
+        count: 1,
+        delay: (thrown: unknown) =>
+          isConnectionLost(thrown) && !reply.sent ? timer(MOMENT) : throwError(() => thrown),
+      }),
+    );
+  }
+}
+
+/** The same for a read outside of handlers. `read` must write nothing. */
+export async function repeatIfCut<T>(read: () => Promise<T>): Promise<T> {
+  try {
+    return await read();
+  } catch (thrown) {
+    if (!isConnectionLost(thrown)) throw thrown;
+    await sleep(MOMENT);
+    return read();
+  }
+}
