@@ -14,11 +14,11 @@ import {
 } from 'class-validator';
 import { PageDto, PageQueryDto } from '../paging/page.js';
 import type { MethodType } from '../two-factor/policy.js';
+import { ROLE_NAME } from '../users/role.js';
 import { UpdateProfileDto, UserDto } from '../users/users.dto.js';
 import { TWO_FACTOR_STATES, USER_SORTS, type AdminUserRow } from './admin-users.queries.js';
 
 const METHODS = ['email', 'sms', 'totp', 'recovery_codes'] as const satisfies readonly MethodType[];
-const ROLE = /^[a-z][a-z0-9_-]{0,31}$/;
 const ROLE_RULE = 'must be 1 to 32 lower-case letters, digits, dashes or underscores, beginning with a letter';
 const MAX_ROLES = 20;
 
@@ -38,7 +38,7 @@ export class ListUsersDto extends PageQueryDto {
 
   @ApiPropertyOptional({ example: 'admin', description: 'Has this role.' })
   @IsOptional()
-  @Matches(ROLE, { message: `role ${ROLE_RULE}` })
+  @Matches(ROLE_NAME, { message: `role ${ROLE_RULE}` })
   role?: string;
 
   @ApiPropertyOptional({ type: Boolean, example: true, description: 'Can sign in, or was deactivated.' })
@@ -88,7 +88,7 @@ export class UpdateUserDto extends UpdateProfileDto {
   @IsArray()
   @ArrayMaxSize(MAX_ROLES)
   @ArrayUnique()
-  @Matches(ROLE, { each: true, message: `each role ${ROLE_RULE}` })
+  @Matches(ROLE_NAME, { each: true, message: `each role ${ROLE_RULE}` })
   roles?: string[];
 
   @ApiProperty({

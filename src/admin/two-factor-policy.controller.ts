@@ -11,12 +11,12 @@ import type { Prospect } from '../two-factor/foresight.js';
 import { PolicyPreview, type ProposedRule } from '../two-factor/policy-preview.service.js';
 import type { RuleDemand, RuleScope } from '../two-factor/requirement-rules.queries.js';
 import { RequirementRules } from '../two-factor/requirement-rules.service.js';
+import { ROLE_NAME } from '../users/role.js';
 import { byAdmin } from './by-admin.js';
 import {
   PolicyDto,
   PreviewDto,
   ProposedRuleDto,
-  ROLE,
   RuleChangeDto,
   RuleDemandDto,
   toRuleDto,
@@ -152,7 +152,7 @@ function scopeOf({ level, role, userId }: ProposedRuleDto): RuleScope {
 }
 
 function roleOf(role: string): string {
-  if (ROLE.test(role)) return role;
+  if (ROLE_NAME.test(role)) return role;
   const messages = ['must be a role’s name: lower-case letters, digits, - and _, beginning with a letter'];
   throw new Problem('validation_failed', { errors: [{ field: 'role', messages }] });
 }

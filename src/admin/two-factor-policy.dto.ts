@@ -18,10 +18,10 @@ import {
 } from 'class-validator';
 import { PageDto } from '../paging/page.js';
 import type { RequirementRule, RuleLevel } from '../two-factor/requirement.js';
+import { ROLE_NAME } from '../users/role.js';
 
 const METHODS = ['email', 'sms', 'totp'] as const;
 export type RuleMethod = (typeof METHODS)[number];
-export const ROLE = /^[a-z][a-z0-9_-]{0,31}$/;
 
 const METHODS_PROPERTY = {
   enum: METHODS,
@@ -167,7 +167,7 @@ export class ProposedRuleDto extends RuleDemandDto {
 
   @ApiPropertyOptional({ example: 'support', description: 'With the level `role`.' })
   @ValidateIf((body: ProposedRuleDto) => body.level === 'role' || body.role !== undefined)
-  @Matches(ROLE, { message: 'role must be a role’s name' })
+  @Matches(ROLE_NAME, { message: 'role must be a role’s name' })
   role?: string;
 
   @ApiPropertyOptional({

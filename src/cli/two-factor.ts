@@ -1,7 +1,7 @@
 import type { INestApplicationContext } from '@nestjs/common';
 import { Option, type Command } from 'commander';
 import { AdminUsersRecovery } from '../admin/admin-users-recovery.service.js';
-import { ROLE, toRuleDto } from '../admin/two-factor-policy.dto.js';
+import { ROLE_NAME, toRuleDto } from '../admin/two-factor-policy.dto.js';
 import { Problem } from '../problems/problem.js';
 import { explain } from '../two-factor/explanation.js';
 import type { Prospect } from '../two-factor/foresight.js';
@@ -115,7 +115,7 @@ function withDemand(command: Command): Command {
 async function requireOneWho({ user, role, everybody }: WhoOptions): Promise<void> {
   const named = [user, role, everybody].filter((given) => given !== undefined);
   if (named.length !== 1) throw new UsageError('Say who: one of --user, --role and --everybody.');
-  if (role !== undefined && !ROLE.test(role)) {
+  if (role !== undefined && !ROLE_NAME.test(role)) {
     throw new UsageError('--role is a role’s name: lower-case letters, digits, - and _, beginning with a letter.');
   }
 }

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { Problem } from '../problems/problem.js';
 import type { Acr } from '../tokens/assurance.js';
 import type { AccessPrincipal } from '../tokens/principal.js';
+import { ROLE_NAME } from '../users/role.js';
 
 /** What a gateway demands of the user besides a live session. */
 export interface Requirements {
@@ -12,7 +13,7 @@ export interface Requirements {
   roles: readonly (readonly string[])[];
 }
 
-const role = z.string().regex(/^[a-z][a-z0-9_-]{0,31}$/);
+const role = z.string().regex(ROLE_NAME);
 
 function each<T>(one: z.ZodType<T, string>) {
   return z.union([one.transform((value) => [value]), z.array(one)]).default([]);

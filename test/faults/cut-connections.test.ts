@@ -46,7 +46,7 @@ async function cutInTheMiddle<Result>(table: string, ask: () => Promise<Result>)
   await locker.query(`LOCK TABLE ${table} IN ACCESS EXCLUSIVE MODE`);
   const asked = ask();
   try {
-    await expect.poll(() => cut(WAITING), { timeout: 900, interval: 5 }).toBe(1);
+    await expect.poll(() => cut(WAITING), { timeout: 5_000, interval: 5 }).toBe(1);
   } finally {
     await locker.query('COMMIT');
   }
