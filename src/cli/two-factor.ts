@@ -1,7 +1,7 @@
 import type { INestApplicationContext } from '@nestjs/common';
 import { Option, type Command } from 'commander';
 import { AdminUsersRecovery } from '../admin/admin-users-recovery.service.js';
-import { ROLE_NAME, toRuleDto } from '../admin/two-factor-policy.dto.js';
+import { toRuleDto } from '../admin/two-factor-policy.dto.js';
 import { Problem } from '../problems/problem.js';
 import { explain } from '../two-factor/explanation.js';
 import type { Prospect } from '../two-factor/foresight.js';
@@ -26,6 +26,7 @@ import type { CommandRunner } from './command-runner.js';
 import { confirm } from './confirm.js';
 import { pairs, table, time } from './output.js';
 import { nameOf } from './users.js';
+import { ROLE_NAME } from '../users/role.js';
 
 interface WhoOptions {
   user?: string[];
