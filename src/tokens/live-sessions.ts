@@ -14,8 +14,9 @@ const MAX_AGE_SECONDS = 60;
 
 interface Known {
   state: LiveState;
-  /** Milliseconds since 1970. */
+  /** Milliseconds since 1970, and of the monotonic clock: a clock that is set back must not make a session live on. */
   until: number;
+  monotonicUntil: number;
 }
 
 /**
@@ -69,14 +70,22 @@ export class LiveSessions implements OnApplicationBootstrap, BeforeApplicationSh
   private recall(sessionId: string): LiveState | null {
     const known = this.known.get(sessionId);
     if (!known) return null;
-    if (this.channel.isReliable() && known.until > this.clock.now().getTime()) return known.state;
+    if (this.channel.isReliable() && this.isFresh(known)) return known.state;
     this.drop(sessionId, known.state.userId);
     return null;
   }
 
+  private isFresh({ until, monotonicUntil }: Known): boolean {
+    return until > this.clock.now().getTime() && monotonicUntil > performance.now();
+  }
+
   private remember(sessionId: string, state: LiveState): void {
     const seconds = Math.min(state.secondsLeft, MAX_AGE_SECONDS);
-    this.known.set(sessionId, { state, until: this.clock.now().getTime() + seconds * 1000 });
+    this.known.set(sessionId, {
+      state,
+      until: this.clock.now().getTime() + seconds * 1000,
+      monotonicUntil: performance.now() + seconds * 1000,
+    });
     const others = this.sessionsOf.get(state.userId);
     if (others) others.add(sessionId);
     else this.sessionsOf.set(state.userId, new Set([sessionId]));
