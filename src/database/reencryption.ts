@@ -1,6 +1,7 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { InjectEntityManager } from '@nestjs/typeorm';
 import type { EntityManager } from 'typeorm';
+import { Config } from '../config/config.js';
 import { ConfigurationError } from '../config/env.js';
 import { sealedColumns, type SealedColumn } from '../crypto/sealed-columns.js';
 import { SecretBox, UnsealError } from '../crypto/secret-box.js';
@@ -36,12 +37,18 @@ export class Reencryption implements OnModuleInit {
   constructor(
     @InjectEntityManager() private readonly db: EntityManager,
     private readonly box: SecretBox,
+    private readonly config: Config,
   ) {}
 
   /** A key that was taken out too early stops the start, before anybody's authenticator is refused. */
   async onModuleInit(): Promise<void> {
     const missing = await findMissingKeyIds(this.db, COLUMNS, this.box.keyIds);
     if (missing.length === 0) return;
+    if (this.config.secrets.encryptionKeys === null) {
+      throw new ConfigurationError([
+        'SECRET_KEY (or ENCRYPTION_KEYS) is not the one that this database was sealed with; restore it, or start on an empty database',
+      ]);
+    }
     const names = missing.map((id) => `"${id}"`).join(', ');
     throw new ConfigurationError([
       `ENCRYPTION_KEYS lacks keys that still seal what is stored: ${names}; add them again behind the first key, or restore the SECRET_KEY that they follow from, and re-encrypt before you take them out`,

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vites
 import { completeConfig } from '../../src/config/config.js';
 import { ConfigModule } from '../../src/config/config.module.js';
 import { readSettings } from '../../src/config/env.js';
+import { ClockModule } from '../../src/clock/clock.module.js';
 import { CryptoModule } from '../../src/crypto/crypto.module.js';
 import { DatabaseModule } from '../../src/database/database.module.js';
 import { rowsOf } from '../../src/database/sql.js';
@@ -162,7 +163,7 @@ async function startWorker(work: () => Promise<void>): Promise<TestingModule> {
     secretKey: 'k'.repeat(48),
   });
   const started = await Test.createTestingModule({
-    imports: [ConfigModule.with(config), CryptoModule, DatabaseModule, JobsModule],
+    imports: [ConfigModule.with(config), ClockModule, CryptoModule, DatabaseModule, JobsModule],
   }).compile();
   started.get(JobRunner).handle('send-message', async (payload, attempt) => {
     handled.push(attempt);
