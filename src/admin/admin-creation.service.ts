@@ -1,14 +1,13 @@
 import { Injectable } from '@nestjs/common';
 import { InjectEntityManager } from '@nestjs/typeorm';
 import type { EntityManager } from 'typeorm';
-import { v7 as uuidv7 } from 'uuid';
 import { Audit, type By } from '../audit/audit.service.js';
 import { Problem } from '../problems/problem.js';
 import { SentProofs, type NewLink } from '../sign-in/sent-proofs.service.js';
 import { RequirementRules } from '../two-factor/requirement-rules.service.js';
 import { Passwords } from '../users/password.js';
 import { User } from '../users/user.entity.js';
-import { insertUser, storeRoles, type NewUser } from '../users/user.queries.js';
+import { newUser, storeRoles, type NewUser } from '../users/user.queries.js';
 import { Users } from '../users/users.service.js';
 import { hasActiveAdmin } from './admin-creation.queries.js';
 
@@ -93,20 +92,12 @@ export class AdminCreation {
     const identity = this.users.readIdentity(names);
     if (password !== undefined) this.users.requireGoodPassword('password', password, identity);
     const passwordHash = password === undefined ? null : await this.passwords.hash(password);
-    return {
-      id: uuidv7(),
-      ...identity,
-      firstName: firstName.trim(),
-      lastName: lastName.trim(),
-      locale: null,
-      passwordHash,
-    };
+    return newUser({ ...identity, firstName: firstName.trim(), lastName: lastName.trim(), passwordHash });
   }
 
   /** False where the address or the username is taken. */
   private async insert(tx: EntityManager, user: NewUser, by: By): Promise<boolean> {
-    if (!(await insertUser(tx, user))) return false;
-    await this.audit.record(tx, 'user.created', { userId: user.id, ...by }, {});
+    if (!(await this.users.create(tx, user, by))) return false;
     await this.giveRole(tx, user.id, [], by);
     return true;
   }

@@ -1,4 +1,5 @@
 import type { EntityManager } from 'typeorm';
+import { v7 as uuidv7 } from 'uuid';
 import { firstRow, rowsOf } from '../database/sql.js';
 
 export interface NewUser {
@@ -12,6 +13,23 @@ export interface NewUser {
   firstName: string;
   lastName: string;
   passwordHash: string | null;
+}
+
+/** A user with an id and what is known of him; the rest is absent. */
+export function newUser(known: Partial<Omit<NewUser, 'id'>>): NewUser {
+  return {
+    id: uuidv7(),
+    email: null,
+    emailCanonical: null,
+    username: null,
+    usernameCanonical: null,
+    phoneNumber: null,
+    locale: null,
+    firstName: '',
+    lastName: '',
+    passwordHash: null,
+    ...known,
+  };
 }
 
 /** Inserts a user; false where the address or the name is taken, also by a registration at this very moment. */

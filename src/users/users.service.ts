@@ -1,8 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { InjectRepository } from '@nestjs/typeorm';
 import { IsNull, Not, type EntityManager, type Repository } from 'typeorm';
-import { v7 as uuidv7 } from 'uuid';
-import { Audit } from '../audit/audit.service.js';
+import { Audit, type By } from '../audit/audit.service.js';
 import type { Client } from '../audit/client.js';
 import { Clock } from '../clock/clock.js';
 import { Config } from '../config/config.js';
@@ -17,7 +16,7 @@ import { parsePhone, phoneFault } from './phone.js';
 import { passwordFaults } from './password-rules.js';
 import { Passwords } from './password.js';
 import { User } from './user.entity.js';
-import { insertUser, replacePassword, type NewUser } from './user.queries.js';
+import { insertUser, newUser, replacePassword, type NewUser } from './user.queries.js';
 import type { ChangePasswordDto, RegisterDto, UpdateProfileDto } from './users.dto.js';
 
 @Injectable()
@@ -76,25 +75,28 @@ export class Users {
     const identity = this.readIdentity(body);
     if (body.password !== undefined) this.requireGoodPassword('password', body.password, identity);
     const passwordHash = body.password === undefined ? null : await this.passwords.hash(body.password);
-    const user: NewUser = {
-      id: uuidv7(),
+    const user = newUser({
       ...identity,
       firstName: body.firstName?.trim() ?? '',
       lastName: body.lastName?.trim() ?? '',
       locale: client.locale === null ? null : matchLocale(client.locale),
       passwordHash,
-    };
+    });
     const inserted = await this.repository.manager.transaction(async (tx) => {
-      if (!(await insertUser(tx, user))) {
-        await this.tellOwner(tx, user, client);
-        return null;
-      }
-      await this.audit.record(tx, 'user.created', { userId: user.id, client }, {});
-      return tx.findOneByOrFail(User, { id: user.id });
+      const created = await this.create(tx, user, { client });
+      if (!created) await this.tellOwner(tx, user, client);
+      return created;
     });
     if (inserted) return inserted;
     if (this.config.accounts.revealExisting) throw new Problem('identity_taken');
     return this.asIfInserted(user);
+  }
+
+  /** A new account; null where the address or the name is taken, also by a registration at this very moment. */
+  async create(tx: EntityManager, user: NewUser, by: Partial<By>): Promise<User | null> {
+    if (!(await insertUser(tx, user))) return null;
+    await this.audit.record(tx, 'user.created', { userId: user.id, ...by }, {});
+    return this.lockActive(tx, user.id);
   }
 
   /**
@@ -105,22 +107,14 @@ export class Users {
     const { otpAutoCreateAccount, signupAllowed } = this.config.accounts;
     if (!otpAutoCreateAccount || !signupAllowed || kind === 'username') return null;
     const email = kind === 'email' ? canonical : null;
-    const user: NewUser = {
-      id: uuidv7(),
+    const user = newUser({
       email,
       emailCanonical: email,
-      username: null,
-      usernameCanonical: null,
       phoneNumber: kind === 'phone' ? canonical : null,
       locale: locale === null ? null : matchLocale(locale),
-      firstName: '',
-      lastName: '',
-      passwordHash: null,
-    };
+    });
     // Somebody else may have been quicker; the next request finds his account.
-    if (!(await insertUser(tx, user))) return null;
-    await this.audit.record(tx, 'user.created', { userId: user.id }, {});
-    return this.lockActive(tx, user.id);
+    return this.create(tx, user, {});
   }
 
   async updateProfile(id: string, changes: UpdateProfileDto, client: Client): Promise<User> {

@@ -1,0 +1,25 @@
+import { z } from 'zod';
+import { integerOrOff, rateOrOff, ratesOrOff } from '../values.js';
+
+export const limits = {
+  title: 'Limits',
+  schema: z
+    .object({
+      THROTTLE_SIGN_IN_PER_IP: rateOrOff({ default: '30/1m' }).describe(
+        'Sign-in requests of one address (IPv6: one /64), per replica.',
+      ),
+      THROTTLE_OVERALL_PER_IP: rateOrOff({ default: '300/5m' }).describe('All requests of one address, per replica.'),
+      PASSWORD_FREE_FAILURES: integerOrOff({ default: 10, min: 3, max: 100 }).describe(
+        'Wrong passwords for one identifier before each further one waits: 30 s, doubling to 15 min, forgotten after 12 h. The same for unknown identifiers.',
+      ),
+      SEND_PER_DESTINATION: ratesOrOff({ default: '5/1h,10/1d' }).describe(
+        'Messages to one destination that were not answered with the right code.',
+      ),
+    })
+    .transform((env) => ({
+      signInPerIp: env.THROTTLE_SIGN_IN_PER_IP,
+      overallPerIp: env.THROTTLE_OVERALL_PER_IP,
+      passwordFreeFailures: env.PASSWORD_FREE_FAILURES,
+      sendPerDestination: env.SEND_PER_DESTINATION,
+    })),
+} as const;
