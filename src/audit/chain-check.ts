@@ -1,8 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import { InjectEntityManager } from '@nestjs/typeorm';
 import type { EntityManager } from 'typeorm';
-import { Keys } from '../crypto/keys.js';
-import { anchorMac, faultsOf, type ChainPlace, type Fault } from './chain.js';
+import { Keys, type RingKey } from '../crypto/keys.js';
+import { anchorMac, faultsOf, isMadeWith, type ChainPlace, type Fault } from './chain.js';
 import { countUnsealed, findAnchor, findLinks, findUnchained } from './chain.queries.js';
 
 const PAGE = 1_000;
@@ -47,7 +47,7 @@ export class ChainCheck {
   /** Reads page by page, all of it from one moment: what is sealed or removed meanwhile does not disturb it. */
   verify(known: KnownHead | null = null): Promise<CheckedChain> {
     return this.db.transaction('REPEATABLE READ', async (tx) => {
-      const walk = new Walk(this.keys.for('audit-chain'), known);
+      const walk = new Walk(this.keys.ring('audit-chain'), known);
       await walk.links(tx);
       await walk.unchained(tx);
       return walk.result(await countUnsealed(tx));
@@ -65,7 +65,7 @@ class Walk {
   private readonly faults: Fault[] = [];
 
   constructor(
-    private readonly key: Buffer,
+    private readonly ring: readonly RingKey[],
     private readonly known: KnownHead | null,
   ) {
     this.knownIsMet = known === null;
@@ -77,7 +77,7 @@ class Walk {
     for (;;) {
       const links = await findLinks(tx, this.head?.seq ?? 0, PAGE);
       for (const link of links) {
-        this.blame(faultsOf(this.key, this.head, link));
+        this.blame(faultsOf(this.ring, this.head, link));
         this.events++;
         this.from ??= link.event?.at ?? null;
         this.to = link.event?.at ?? this.to;
@@ -104,7 +104,7 @@ class Walk {
   }
 
   private beginAt(anchor: ChainPlace, mac: Buffer): void {
-    if (!anchorMac(this.key, anchor).equals(mac)) {
+    if (!isMadeWith(this.ring, mac, (key) => anchorMac(key, anchor))) {
       this.blame([{ seq: anchor.seq, eventId: null, kind: 'broken link' }]);
     }
     // What was removed for its age was checked when it was removed.

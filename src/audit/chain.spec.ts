@@ -83,18 +83,22 @@ describe('a link', () => {
   const third = linkOf(second, { ...event, id: '019aa000-0000-7000-8000-000000000003' });
 
   it('follows from the one before', () => {
-    expect(faultsOf(key, null, first)).toEqual([]);
-    expect(faultsOf(key, first, second)).toEqual([]);
-    expect(faultsOf(key, second, third)).toEqual([]);
+    expect(faultsOf([{ id: 'key', key }], null, first)).toEqual([]);
+    expect(faultsOf([{ id: 'key', key }], first, second)).toEqual([]);
+    expect(faultsOf([{ id: 'key', key }], second, third)).toEqual([]);
   });
 
   it('has one fault for one deed', () => {
     const { eventId } = second;
-    expect(faultsOf(key, first, { ...second, event: { ...event, ip: null } })).toEqual([
+    expect(faultsOf([{ id: 'key', key }], first, { ...second, event: { ...event, ip: null } })).toEqual([
       { seq: 2, eventId, kind: 'changed' },
     ]);
-    expect(faultsOf(key, first, { ...second, event: null })).toEqual([{ seq: 2, eventId, kind: 'missing' }]);
-    expect(faultsOf(key, first, { ...second, hash: first.hash })).toEqual([{ seq: 2, eventId, kind: 'broken link' }]);
-    expect(faultsOf(key, first, third)).toEqual([{ seq: 2, eventId: null, kind: 'missing' }]);
+    expect(faultsOf([{ id: 'key', key }], first, { ...second, event: null })).toEqual([
+      { seq: 2, eventId, kind: 'missing' },
+    ]);
+    expect(faultsOf([{ id: 'key', key }], first, { ...second, hash: first.hash })).toEqual([
+      { seq: 2, eventId, kind: 'broken link' },
+    ]);
+    expect(faultsOf([{ id: 'key', key }], first, third)).toEqual([{ seq: 2, eventId: null, kind: 'missing' }]);
   });
 });

@@ -1,4 +1,5 @@
 import { createHmac } from 'node:crypto';
+import type { RingKey } from '../crypto/keys.js';
 import type { StoredEvent } from './stored-event.js';
 
 /** What an event says before the database adds when it happened. */
@@ -51,15 +52,24 @@ export function anchorMac(key: Buffer, { seq, hash }: ChainPlace): Buffer {
   return keyedHash(key, ['anchor', seq, hash.toString('hex')]);
 }
 
+/** Whether any key of the ring made it: SECRET_KEY may have been replaced since. */
+export function isMadeWith(ring: readonly RingKey[], made: Buffer, make: (key: Buffer) => Buffer): boolean {
+  return ring.some(({ key }) => make(key).equals(made));
+}
+
 /** What is wrong with a link and its event, given the link before. */
-export function faultsOf(key: Buffer, before: ChainPlace | null, link: Link): Fault[] {
+export function faultsOf(ring: readonly RingKey[], before: ChainPlace | null, link: Link): Fault[] {
   const { seq, eventId, event } = link;
   const faults: Fault[] = [];
-  const due = nextLink(key, before, link.eventMac);
-  if (seq !== due.seq) faults.push({ seq: due.seq, eventId: null, kind: 'missing' });
-  else if (!due.hash.equals(link.hash)) faults.push({ seq, eventId, kind: 'broken link' });
+  const due = (before?.seq ?? 0) + 1;
+  if (seq !== due) faults.push({ seq: due, eventId: null, kind: 'missing' });
+  else if (!isMadeWith(ring, link.hash, (key) => nextLink(key, before, link.eventMac).hash)) {
+    faults.push({ seq, eventId, kind: 'broken link' });
+  }
   if (!event) faults.push({ seq, eventId, kind: 'missing' });
-  else if (!eventMac(key, event).equals(link.eventMac)) faults.push({ seq, eventId, kind: 'changed' });
+  else if (!isMadeWith(ring, link.eventMac, (key) => eventMac(key, event))) {
+    faults.push({ seq, eventId, kind: 'changed' });
+  }
   return faults;
 }
 

@@ -67,12 +67,12 @@ export class Retention implements OnModuleInit, OnApplicationBootstrap {
    * itself destroy an event and the proof of it, by writing an old time into it.
    */
   private async findOld(tx: EntityManager, cutoff: string): Promise<Link[]> {
-    const key = this.keys.for('audit-chain');
+    const ring = this.keys.ring('audit-chain');
     const anchor = await findAnchor(tx);
     const links = await findLinks(tx, anchor?.seq ?? 0, BATCH);
     const end = links.findIndex((link, index) => {
       const { event } = link;
-      const faulty = faultsOf(key, links[index - 1] ?? anchor, link).length > 0;
+      const faulty = faultsOf(ring, links[index - 1] ?? anchor, link).length > 0;
       if (faulty) this.logger.error(`Audit events from ${link.seq} on are kept: the chain is not intact there`);
       return faulty || event === null || event.at >= cutoff;
     });

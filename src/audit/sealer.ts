@@ -5,7 +5,7 @@ import type { EntityManager } from 'typeorm';
 import { Keys } from '../crypto/keys.js';
 import { AuditFeed } from './audit-feed.js';
 import { Audit } from './audit.service.js';
-import { eventMac, nextLink, recordMac, type ChainPlace, type Link } from './chain.js';
+import { eventMac, isMadeWith, nextLink, recordMac, type ChainPlace, type Link } from './chain.js';
 import {
   appendLinks,
   countUnsealed,
@@ -110,7 +110,8 @@ export class Sealer implements OnApplicationBootstrap, BeforeApplicationShutdown
   ): each is UnsealedEvent & { readonly event: StoredEvent } {
     if (!each.event) return false;
     if (!each.mac) return head === null;
-    return recordMac(this.keys.for('audit-chain'), each.event).equals(each.mac);
+    const { event, mac } = each;
+    return isMadeWith(this.keys.ring('audit-chain'), mac, (key) => recordMac(key, event));
   }
 
   private linksOf(events: readonly StoredEvent[], head: ChainPlace | null): Omit<Link, 'event'>[] {

@@ -39,6 +39,12 @@ function contradictions({ twoFactor, tokens, codes, secrets, accounts }: Setting
   if (secrets.secretKey !== null && isGuessable(secrets.secretKey)) {
     found.push('SECRET_KEY is guessable; generate one with: openssl rand -base64 48');
   }
+  if (secrets.acceptedSecretKeys.some(isGuessable)) {
+    found.push('SECRET_KEYS_ACCEPTED is guessable: whoever guesses it makes tokens; take it out');
+  }
+  if (secrets.acceptedSecretKeys.some((each) => each === secrets.secretKey)) {
+    found.push('SECRET_KEYS_ACCEPTED names SECRET_KEY itself; one of the two is a mistake');
+  }
   return found;
 }
 

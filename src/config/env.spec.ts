@@ -7,6 +7,7 @@ import { ConfigurationError, environment, readSettings } from './env.js';
 import { settings } from './settings.js';
 import type { EntryMeta } from './values.js';
 
+const PEPPER = `k1:${Buffer.alloc(32, 7).toString('base64')}`;
 const GOOD_SECRET = 'x9Kq2LmV7tRb4Zp8Ws6Yd1Hf5Nc0AgJe';
 const PRODUCTION = {
   NODE_ENV: 'production',
@@ -173,6 +174,8 @@ describe('a secret in a file', () => {
       'DATABASE_URL',
       'DATABASE_REPLICA_URLS',
       'SECRET_KEY',
+      'SECRET_KEYS_ACCEPTED',
+      'PASSWORD_PEPPER',
       'ENCRYPTION_KEYS',
       'SMTP_URL',
       'TWILIO_AUTH_TOKEN',
@@ -204,6 +207,9 @@ describe('settings that contradict each other', () => {
     ['ARGON2_MEMORY_KIB must be at least 12288', { ARGON2_ITERATIONS: '3', ARGON2_MEMORY_KIB: '12287' }],
     ['SECRET_KEY is guessable', { SECRET_KEY: 'changeme-changeme-changeme-changeme' }],
     ['SECRET_KEY is guessable', { SECRET_KEY: '0'.repeat(40) }],
+    ['SECRET_KEYS_ACCEPTED is guessable', { SECRET_KEYS_ACCEPTED: '0'.repeat(40) }],
+    ['SECRET_KEYS_ACCEPTED names SECRET_KEY itself', { SECRET_KEY: GOOD_SECRET, SECRET_KEYS_ACCEPTED: GOOD_SECRET }],
+    ['PASSWORD_PEPPER: must give every key an id of its own', { PASSWORD_PEPPER: `${PEPPER},${PEPPER}` }],
     ['SECRET_KEY is guessable', { SECRET_KEY: 'abcdefghijk'.repeat(4) }],
   ])('%s…', (beginning, variables) => {
     const problems = problemsOf(variables);

@@ -1,12 +1,8 @@
 import { Injectable } from '@nestjs/common';
-import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto';
+import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 import { Config } from '../config/config.js';
-import { Keys } from './keys.js';
-
-interface SealingKey {
-  id: string;
-  key: Buffer;
-}
+import { readKeyRing } from './key-ring.js';
+import { Keys, type RingKey } from './keys.js';
 
 const IV_BYTES = 12;
 const TAG_BYTES = 16;
@@ -19,16 +15,17 @@ export class UnsealError extends Error {}
  * row's id are associated data, so a sealed secret copied into another row does not open there.
  * Form: `v1.<key id>.<base64url of nonce, ciphertext, tag>`.
  *
- * The key derived from SECRET_KEY always opens, so that ENCRYPTION_KEYS may be set on a database that has been without.
+ * The keys derived from SECRET_KEY (and those still accepted) always open, so that ENCRYPTION_KEYS may be set on a
+ * database that has been without.
  */
 @Injectable()
 export class SecretBox {
-  private readonly ring: readonly [SealingKey, ...SealingKey[]];
+  private readonly ring: readonly [RingKey, ...RingKey[]];
 
   constructor(config: Config, keys: Keys) {
-    const derived = derivedKey(keys);
-    const [first = derived, ...others] = parseRing(config.secrets.encryptionKeys);
-    this.ring = [first, ...others, derived];
+    const derived = keys.ring('secret-box');
+    const [first = derived[0], ...others] = readKeyRing(config.secrets.encryptionKeys);
+    this.ring = [first, ...others, ...derived];
   }
 
   /** The id of the key that seals. */
@@ -72,17 +69,4 @@ export class SecretBox {
 
 function associated(purpose: string, rowId: string): Buffer {
   return Buffer.from(`${purpose}\0${rowId}`);
-}
-
-function derivedKey(keys: Keys): SealingKey {
-  const key = keys.for('secret-box');
-  return { id: createHash('sha256').update(key).digest('hex').slice(0, 8), key };
-}
-
-function parseRing(text: string | null): SealingKey[] {
-  if (text === null) return [];
-  return text.split(',').map((pair) => {
-    const [id = '', key = ''] = pair.trim().split(':');
-    return { id, key: Buffer.from(key, 'base64') };
-  });
 }

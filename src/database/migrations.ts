@@ -6,6 +6,7 @@ import { AddWebhooks1795312800000 } from '../../migrations/1795312800000-add-web
 import { AddKeyLife1795316400000 } from '../../migrations/1795316400000-add-key-life.js';
 import { AddAdminIndexes1795320000000 } from '../../migrations/1795320000000-add-admin-indexes.js';
 import { AnnounceEndedSessions1795323600000 } from '../../migrations/1795323600000-announce-ended-sessions.js';
+import { KnowPasswordPeppers1795341600000 } from '../../migrations/1795341600000-know-password-peppers.js';
 
 /** Every migration, oldest first. A list instead of a glob: a glob that matches nothing is silently "up to date". */
 export const migrations = [
@@ -17,4 +18,5 @@ export const migrations = [
   AddKeyLife1795316400000,
   AddAdminIndexes1795320000000,
   AnnounceEndedSessions1795323600000,
+  KnowPasswordPeppers1795341600000,
 ];

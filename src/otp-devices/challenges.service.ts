@@ -243,8 +243,8 @@ export class Challenges {
 
   private async verdictOf(tx: EntityManager, device: OtpDevice, spent: SpentAttempt, code: string): Promise<Verdict> {
     const verdict = this.methods.get(device.type).verify(this.stateOf(device), spent, code, spent.now);
-    if (!verdict.ok || !verdict.next.recoveryCodeHash) return verdict;
-    const unused = await hasUnusedCode(tx, device.id, verdict.next.recoveryCodeHash);
+    if (!verdict.ok || !verdict.next.recoveryCodeHashes) return verdict;
+    const unused = await hasUnusedCode(tx, device.id, verdict.next.recoveryCodeHashes);
     return unused ? verdict : { ok: false, reason: 'wrong' };
   }
 
@@ -252,8 +252,8 @@ export class Challenges {
     // The device is locked, so nobody can have been quicker.
     if (!(await storeProof(tx, device.id, next.lastStep ?? null)))
       throw new Error('A locked device lost its time step');
-    if (!next.recoveryCodeHash) return;
-    const used = await useCode(tx, device.id, next.recoveryCodeHash);
+    if (!next.recoveryCodeHashes) return;
+    const used = await useCode(tx, device.id, next.recoveryCodeHashes);
     if (!used) throw new Error('A locked sheet lost a recovery code');
     await this.audit.record(tx, 'recovery-code.used', { userId: device.userId, client }, { left: used.left });
     const user = await this.users.findActive(device.userId, tx);

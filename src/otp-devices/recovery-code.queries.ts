@@ -23,23 +23,23 @@ export async function deleteSheet(tx: EntityManager, userId: string): Promise<vo
   await rowsOf(tx, `DELETE FROM otp_devices WHERE user_id = $1 AND type = 'recovery_codes'`, [userId]);
 }
 
-/** Whether the sheet has this code and it was not used. Call it with the device locked. */
-export async function hasUnusedCode(tx: EntityManager, deviceId: string, hash: Buffer): Promise<boolean> {
+/** Whether the sheet has this code, hashed with any key, and it was not used. Call it with the device locked. */
+export async function hasUnusedCode(tx: EntityManager, deviceId: string, hashes: readonly Buffer[]): Promise<boolean> {
   const found = await firstRow(
     tx,
-    'SELECT 1 FROM recovery_codes WHERE device_id = $1 AND hash = $2 AND used_at IS NULL',
-    [deviceId, hash],
+    'SELECT 1 FROM recovery_codes WHERE device_id = $1 AND hash = ANY ($2) AND used_at IS NULL',
+    [deviceId, hashes],
   );
   return found !== null;
 }
 
 /** Uses a code up: of parallel attempts one gets how many are left, the others null. */
-export function useCode(tx: EntityManager, deviceId: string, hash: Buffer): Promise<{ left: number } | null> {
+export function useCode(tx: EntityManager, deviceId: string, hashes: readonly Buffer[]): Promise<{ left: number } | null> {
   return firstRow<{ left: number }>(
     tx,
     `WITH used AS (UPDATE recovery_codes SET used_at = now()
-                   WHERE device_id = $1 AND hash = $2 AND used_at IS NULL RETURNING hash)
+                   WHERE device_id = $1 AND hash = ANY ($2) AND used_at IS NULL RETURNING hash)
      SELECT (SELECT count(*) FROM recovery_codes WHERE device_id = $1 AND used_at IS NULL)::int - 1 AS left FROM used`,
-    [deviceId, hash],
+    [deviceId, hashes],
   );
 }

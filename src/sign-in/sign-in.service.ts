@@ -18,6 +18,7 @@ import { toDeviceSummary } from '../two-factor/two-factor.dto.js';
 import { TwoFactor } from '../two-factor/two-factor.service.js';
 import { parseIdentifier } from '../users/identity.js';
 import { Passwords } from '../users/password.js';
+import { renewHash } from '../users/user.queries.js';
 import { Users } from '../users/users.service.js';
 import { SignInPipeline, type Outcome } from './pipeline.js';
 import type { AskedDto, SecondFactorDto, SignInResult } from './sign-in.dto.js';
@@ -59,7 +60,7 @@ export class SignIn {
       throw new Problem('invalid_credentials');
     }
     await this.passwordFailures.forgive(this.db, key);
-    const { passwordHash } = user;
+    const passwordHash = await this.renewedHash(user.id, user.passwordHash ?? '', password);
     return this.pipeline.afterFirstFactor(user.id, { proof: 'password', passwordHash, trustedBrowserToken }, client);
   }
 
@@ -129,6 +130,16 @@ export class SignIn {
       if (recoveryCodes !== null && result.status === 'authenticated') result.recoveryCodes = recoveryCodes;
       return result;
     });
+  }
+
+  /** The hash by the present settings: a stronger one is made when the password is at hand, which is now. */
+  private async renewedHash(userId: string, checked: string, password: string): Promise<string> {
+    if (!this.passwords.isOutdated(checked)) return checked;
+    const renewed = await this.passwords.hash(password);
+    if (await renewHash(this.db, userId, checked, renewed)) return renewed;
+    // Another sign-in of his was quicker, or the password was changed.
+    const now = (await this.users.findActive(userId))?.passwordHash ?? null;
+    return now !== null && (await this.passwords.verify(now, password)) ? now : checked;
   }
 
   private async answerFirst(challengeId: string, code: string, client: Client): Promise<Outcome | null> {

@@ -10,7 +10,7 @@ const token = formatRefreshToken(KEY, SALT, SESSION, 7);
 /** Whether a text is a refresh token of the session, as the service decides it. */
 function isOurs(text: string, key = KEY, salt = SALT): boolean {
   const parsed = parseRefreshToken(text);
-  return parsed !== null && isGenuine(parsed, key, salt);
+  return parsed !== null && isGenuine(parsed, [{ id: 'k', key }], salt);
 }
 
 describe('a refresh token', () => {

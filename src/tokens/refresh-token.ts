@@ -1,5 +1,6 @@
 import { createHmac } from 'node:crypto';
 import { sameBytes } from '../crypto/codes.js';
+import type { RingKey } from '../crypto/keys.js';
 
 const SESSION_BYTES = 16;
 const COUNTER_BYTES = 4;
@@ -40,9 +41,10 @@ export function parseRefreshToken(text: string): ParsedRefreshToken | null {
   };
 }
 
-/** Whether this service issued the token, now or earlier in the family. */
-export function isGenuine(token: ParsedRefreshToken, key: Buffer, salt: Buffer): boolean {
-  return sameBytes(token.secret, secretOf(key, salt, headOf(token.sessionId, token.counter)));
+/** Whether this service issued the token, now or earlier in the family, with any of its keys. */
+export function isGenuine(token: ParsedRefreshToken, ring: readonly RingKey[], salt: Buffer): boolean {
+  const head = headOf(token.sessionId, token.counter);
+  return ring.some(({ key }) => sameBytes(token.secret, secretOf(key, salt, head)));
 }
 
 function headOf(sessionId: string, counter: number): Buffer {

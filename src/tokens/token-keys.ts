@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { createSecretKey, type KeyObject } from 'node:crypto';
 import type { SigningAlgorithm } from '../config/signing-key.js';
-import { Keys } from '../crypto/keys.js';
+import { Keys, type RingKey } from '../crypto/keys.js';
 import { SigningKeys } from './signing-keys.js';
 import { readTokenHeader, type TokenHeader } from './token-header.js';
 import { tokenTypes, type TokenKind } from './token-kinds.js';
@@ -15,21 +15,27 @@ interface BoundKey {
 /** Which key belongs to which token: decided by its `typ`, and refused where `alg` or `kid` do not go with that. */
 @Injectable()
 export class TokenKeys {
-  private readonly code: BoundKey;
-  private readonly enrollment: BoundKey;
+  /** By key id. */
+  private readonly code: ReadonlyMap<string, BoundKey>;
+  private readonly enrollment: ReadonlyMap<string, BoundKey>;
 
   constructor(
     private readonly signingKeys: SigningKeys,
-    keys: Keys,
+    private readonly keys: Keys,
   ) {
-    this.code = { algorithm: 'HS256', verifyingKey: createSecretKey(keys.for('code-token')) };
-    this.enrollment = { algorithm: 'HS256', verifyingKey: createSecretKey(keys.for('enrollment-token')) };
+    this.code = boundKeys(keys.ring('code-token'));
+    this.enrollment = boundKeys(keys.ring('enrollment-token'));
   }
 
   /** The header of an access token that is signed now. */
   accessHeader(): TokenHeader & { alg: SigningAlgorithm } {
     const { algorithm, kid } = this.signingKeys.current;
     return { alg: algorithm, typ: tokenTypes.access, kid };
+  }
+
+  /** The header of a code or enrollment token that is signed now. */
+  symmetricHeader(kind: 'code' | 'enrollment'): TokenHeader & { alg: 'HS256' } {
+    return { alg: 'HS256', typ: tokenTypes[kind], kid: this.keys.ring(`${kind}-token`)[0].id };
   }
 
   /** By the header and not by the time: another key may sign from one moment to the next. */
@@ -41,9 +47,12 @@ export class TokenKeys {
         return key;
       }
       case tokenTypes.code:
-        return this.code.verifyingKey;
-      case tokenTypes.enrollment:
-        return this.enrollment.verifyingKey;
+      case tokenTypes.enrollment: {
+        const ring = header.typ === tokenTypes.code ? this.code : this.enrollment;
+        const key = ring.get(header.kid ?? '')?.verifyingKey;
+        if (!key) throw new Error('A token is signed with a key that is not ours');
+        return key;
+      }
       default:
         throw new Error('A token is signed without one of our types');
     }
@@ -59,7 +68,7 @@ export class TokenKeys {
   forVerifying(kind: TokenKind, token: string): BoundKey | null {
     const header = readTokenHeader(token);
     if (header?.typ !== tokenTypes[kind]) return null;
-    const key = kind === 'access' ? this.signingKeys.find(header.kid) : this[kind];
+    const key = kind === 'access' ? this.signingKeys.find(header.kid) : this[kind].get(header.kid ?? '');
     return key?.algorithm === header.alg ? key : null;
   }
 
@@ -71,4 +80,8 @@ export class TokenKeys {
     }
     throw new Error('The token names no key of ours');
   }
+}
+
+function boundKeys(ring: readonly RingKey[]): ReadonlyMap<string, BoundKey> {
+  return new Map(ring.map(({ id, key }) => [id, { algorithm: 'HS256', verifyingKey: createSecretKey(key) }]));
 }

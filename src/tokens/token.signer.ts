@@ -11,7 +11,6 @@ import {
   codeClaims,
   enrollmentClaims,
   isTimely,
-  tokenTypes,
   type AccessClaims,
   type CodeClaims,
   type EnrollmentClaims,
@@ -62,11 +61,11 @@ export class TokenSigner {
 
   /** The code token of a challenge; it lives as long as the challenge. */
   signCode(userId: string, challengeId: string, lifetimeSeconds: number): string {
-    return this.signSymmetric(tokenTypes.code, userId, challengeId, lifetimeSeconds);
+    return this.signSymmetric('code', userId, challengeId, lifetimeSeconds);
   }
 
   signEnrollment(userId: string, enrollmentId: string, lifetimeSeconds: number): string {
-    return this.signSymmetric(tokenTypes.enrollment, userId, enrollmentId, lifetimeSeconds);
+    return this.signSymmetric('enrollment', userId, enrollmentId, lifetimeSeconds);
   }
 
   async verifyAccess(token: string): Promise<AccessClaims | null> {
@@ -91,10 +90,10 @@ export class TokenSigner {
     return this.checkClaims(enrollmentClaims, payload);
   }
 
-  private signSymmetric(typ: string, sub: string, jti: string, lifetimeSeconds: number): string {
+  private signSymmetric(kind: 'code' | 'enrollment', sub: string, jti: string, lifetimeSeconds: number): string {
     const now = this.clock.seconds();
     const claims: CodeClaims = { iss: this.config.tokens.issuer, sub, jti, iat: now, exp: now + lifetimeSeconds };
-    return this.jwt.sign(claims, { algorithm: 'HS256', header: { alg: 'HS256', typ } });
+    return this.jwt.sign(claims, { algorithm: 'HS256', header: this.keys.symmetricHeader(kind) });
   }
 
   private checkClaims<T extends { iss: string; iat: number; exp: number; nbf?: number | undefined }>(

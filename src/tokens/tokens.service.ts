@@ -51,17 +51,13 @@ export type RefreshCandidate =
 /** Starts, rotates and ends sessions. It knows users by id only: whether one is active is asked by its callers. */
 @Injectable()
 export class Tokens {
-  private readonly refreshKey: Buffer;
-
   constructor(
     @InjectEntityManager() private readonly db: EntityManager,
     private readonly signer: TokenSigner,
     private readonly audit: Audit,
     private readonly config: Config,
-    keys: Keys,
-  ) {
-    this.refreshKey = keys.for('refresh-token');
-  }
+    private readonly keys: Keys,
+  ) {}
 
   /** Starts a session. Only the sign-in pipeline may call this. */
   async startSession(
@@ -99,7 +95,7 @@ export class Tokens {
       tokenType: 'Bearer',
       accessToken,
       expiresIn,
-      refreshToken: formatRefreshToken(this.refreshKey, refreshSalt, sessionId, 0),
+      refreshToken: formatRefreshToken(this.keys.for('refresh-token'), refreshSalt, sessionId, 0),
       refreshExpiresIn: idleSeconds,
     };
   }
@@ -122,7 +118,7 @@ export class Tokens {
   async findRefreshCandidate(refreshToken: string): Promise<RefreshCandidate> {
     const token = parseRefreshToken(refreshToken);
     const state = token && (await findRefreshState(this.db, token.sessionId));
-    if (!token || !state?.live || !isGenuine(token, this.refreshKey, state.refreshSalt)) {
+    if (!token || !state?.live || !isGenuine(token, this.keys.ring('refresh-token'), state.refreshSalt)) {
       return { usable: false, reason: 'unknown' };
     }
     const { sessionId, counter } = token;
@@ -150,7 +146,7 @@ export class Tokens {
       tokenType: 'Bearer',
       accessToken,
       expiresIn,
-      refreshToken: formatRefreshToken(this.refreshKey, state.refreshSalt, sessionId, successor),
+      refreshToken: formatRefreshToken(this.keys.for('refresh-token'), state.refreshSalt, sessionId, successor),
       refreshExpiresIn: idleSecondsLeft,
     };
   }
@@ -159,7 +155,7 @@ export class Tokens {
   async revoke(refreshToken: string, client: Client): Promise<void> {
     const token = parseRefreshToken(refreshToken);
     const state = token && (await findRefreshState(this.db, token.sessionId));
-    if (!token || !state || !isGenuine(token, this.refreshKey, state.refreshSalt)) return;
+    if (!token || !state || !isGenuine(token, this.keys.ring('refresh-token'), state.refreshSalt)) return;
     await this.db.transaction((tx) => this.endSession(tx, token.sessionId, 'signed_out', client));
   }
 

@@ -1,6 +1,7 @@
 import { Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { Passwords } from './password.js';
+import { PepperCheck } from './pepper-check.js';
 import { User } from './user.entity.js';
 import { UsersController } from './users.controller.js';
 import { Users } from './users.service.js';
@@ -8,7 +9,7 @@ import { Users } from './users.service.js';
 @Module({
   imports: [TypeOrmModule.forFeature([User])],
   controllers: [UsersController],
-  providers: [Users, Passwords],
+  providers: [Users, Passwords, PepperCheck],
   exports: [Users, Passwords],
 })
 export class UsersModule {}

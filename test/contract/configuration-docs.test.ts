@@ -26,6 +26,8 @@ describe('docs/configuration.md', () => {
       'DATABASE_URL',
       'DATABASE_REPLICA_URLS',
       'SECRET_KEY',
+      'SECRET_KEYS_ACCEPTED',
+      'PASSWORD_PEPPER',
       'ENCRYPTION_KEYS',
       'SMTP_URL',
       'TWILIO_AUTH_TOKEN',

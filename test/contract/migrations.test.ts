@@ -18,6 +18,7 @@ const WITHOUT_ENTITY = [
   'failure_counters',
   'links',
   'migrations',
+  'password_peppers',
   'recovery_codes',
   'requirement_rules',
   'trusted_browsers',

@@ -23,14 +23,11 @@ export class EmailMethod implements Method {
   readonly amr = ['email'];
   readonly sends = true;
   readonly preferredOnceConfirmed = false;
-  private readonly hashKey: Buffer;
 
   constructor(
     private readonly config: Config,
-    keys: Keys,
-  ) {
-    this.hashKey = keys.for('codes');
-  }
+    private readonly keys: Keys,
+  ) {}
 
   create({ email, phoneNumber }: NewDevice): Promise<Created> {
     const address = email === undefined ? null : canonicalEmail(email);
@@ -44,13 +41,13 @@ export class EmailMethod implements Method {
 
   ask(device: DeviceState, challenge: Omit<Asked, 'codeHash'>): Question {
     const { emailLength, characters, ttlSeconds } = this.config.codes;
-    const { code, codeHash } = makeCode(this.hashKey, challenge, emailLength, characters);
+    const { code, codeHash } = makeCode(this.keys, challenge, emailLength, characters);
     const minutes = Math.ceil(ttlSeconds / 60);
     const message: CodeMessage = { kind: KINDS[challenge.purpose], to: device.address ?? '', code, minutes };
     return { codeHash, message };
   }
 
   verify(_device: DeviceState, asked: Asked, typed: string): Verdict {
-    return compareCode(this.hashKey, asked, typed);
+    return compareCode(this.keys, asked, typed);
   }
 }

@@ -51,7 +51,7 @@ export interface DeviceNext {
   /** The time step that was used; it only ever moves forward. */
   lastStep?: number;
   /** The recovery code that was used, if the sheet still has it. */
-  recoveryCodeHash?: Buffer;
+  recoveryCodeHashes?: readonly Buffer[];
 }
 
 export type Verdict = { ok: true; next: DeviceNext } | { ok: false; reason: 'wrong' | 'replayed' };

@@ -18,11 +18,8 @@ export class RecoveryCodesMethod implements Method {
   readonly amr = ['recovery'];
   readonly sends = false;
   readonly preferredOnceConfirmed = false;
-  private readonly hashKey: Buffer;
 
-  constructor(keys: Keys) {
-    this.hashKey = keys.for('recovery-codes');
-  }
+  constructor(private readonly keys: Keys) {}
 
   /** A sheet is made with the first device, not asked for like one. */
   create(): Promise<Created> {
@@ -40,20 +37,24 @@ export class RecoveryCodesMethod implements Method {
   verify(device: DeviceState, _asked: Asked, typed: string): Verdict {
     const code = readCode(typed);
     if (code === null) return { ok: false, reason: 'wrong' };
-    return { ok: true, next: { recoveryCodeHash: this.hash(device.id, code) } };
+    return {
+      ok: true,
+      next: { recoveryCodeHashes: this.keys.ring('recovery-codes').map(({ key }) => hashOf(key, device.id, code)) },
+    };
   }
 
   /** Codes as they are shown, once, with what is stored of each. */
   generate(deviceId: string, count: number): { code: string; hash: Buffer }[] {
+    const key = this.keys.for('recovery-codes');
     return Array.from({ length: count }, () => {
       const code = encode(randomBytes(CODE_BYTES));
-      return { code: (code.match(/.{6}/g) ?? []).join('-'), hash: this.hash(deviceId, code) };
+      return { code: (code.match(/.{6}/g) ?? []).join('-'), hash: hashOf(key, deviceId, code) };
     });
   }
+}
 
-  private hash(deviceId: string, code: string): Buffer {
-    return createHmac('sha256', this.hashKey).update(`${deviceId}\0${code}`).digest();
-  }
+function hashOf(key: Buffer, deviceId: string, code: string): Buffer {
+  return createHmac('sha256', key).update(`${deviceId}\0${code}`).digest();
 }
 
 /** What people make of it: lower case, spaces, O for 0, I and L for 1; null where it is no code. */

@@ -35,15 +35,12 @@ export class SmsMethod implements Method {
   readonly amr = ['sms'];
   readonly sends = true;
   readonly preferredOnceConfirmed = false;
-  private readonly hashKey: Buffer;
 
   constructor(
     private readonly config: Config,
     private readonly verifier: CodeVerifier,
-    keys: Keys,
-  ) {
-    this.hashKey = keys.for('codes');
-  }
+    private readonly keys: Keys,
+  ) {}
 
   create({ email, phoneNumber }: NewDevice): Promise<Created> {
     const refuse = (field: string, message: string): Promise<Created> =>
@@ -60,13 +57,13 @@ export class SmsMethod implements Method {
     const to = device.address ?? '';
     if (this.config.sms.driver === 'twilio-verify') return { codeHash: null, message: null, verification: { to } };
     const { smsLength, characters, ttlSeconds } = this.config.codes;
-    const { code, codeHash } = makeCode(this.hashKey, challenge, smsLength, characters);
+    const { code, codeHash } = makeCode(this.keys, challenge, smsLength, characters);
     const minutes = Math.ceil(ttlSeconds / 60);
     return { codeHash, message: { channel: 'sms', kind: KINDS[challenge.purpose], to, code, minutes } };
   }
 
   verify(_device: DeviceState, asked: Asked, typed: string): Verdict {
-    return compareCode(this.hashKey, asked, typed);
+    return compareCode(this.keys, asked, typed);
   }
 
   checkRemotely(providerId: string, typed: string): Promise<CodeVerdict> {
