@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { startApp, type TestApp } from '../support/app.js';
-import { countersign, documentOf, refusalOf, type Ran } from '../support/command-line.js';
+import { countersign, documentOf, refusalOf, runCommand, type Ran } from '../support/command-line.js';
 import { administer } from '../support/global-setup.js';
 import {
   administrator,
@@ -13,7 +13,7 @@ import {
   type Person,
 } from '../support/people.js';
 
-/** Every command is a process that loads the whole application. */
+/** A command that is a process loads the whole application. */
 vi.setConfig({ testTimeout: 60_000 });
 
 interface Created {
@@ -31,6 +31,10 @@ beforeAll(async () => {
 });
 afterAll(() => app.close());
 
+/** A command that knows this service's settings, in this process. */
+const run = (args: string[]): Promise<Ran> => runCommand(app, args);
+
+/** The same as a process of its own. */
 function cli(
   args: string[],
   { input = '', env = {} }: { input?: string; env?: Record<string, string> } = {},
@@ -80,9 +84,9 @@ describe('users create-admin', () => {
   it('promotes an account that anybody may have registered only when told to', async () => {
     const person = await register(app);
     const args = ['users', 'create-admin', '--email', person.email, '--json'];
-    expect(refusalOf(await cli(args))).toMatchObject({ exitCode: 2, code: 'unproved_account' });
+    expect(refusalOf(await run(args))).toMatchObject({ exitCode: 2, code: 'unproved_account' });
     expect(await rolesOf(person.id)).toEqual([]);
-    expect(documentOf(await cli([...args, '--yes']))).toMatchObject({ outcome: 'promoted', link: null });
+    expect(documentOf(await run([...args, '--yes']))).toMatchObject({ outcome: 'promoted', link: null });
     expect(await rolesOf(person.id)).toEqual(['admin']);
     await app.sql(`UPDATE users SET roles = '{}' WHERE id = $1`, [person.id]);
   });
@@ -92,16 +96,16 @@ describe('two-factor', () => {
   it('require, effective, preview and unrequire agree with the API', async () => {
     const person = await register(app);
     const token = admin.token;
-    documentOf(await cli(['two-factor', 'require', '--user', person.email, '--methods', 'totp', '--json']));
+    documentOf(await run(['two-factor', 'require', '--user', person.email, '--methods', 'totp', '--json']));
 
     const { body: shown } = await app.http.get<{ effective: Record<string, unknown> }>(
       `/admin/users/${person.id}/two-factor`,
       { token },
     );
     expect(shown).toMatchObject({ required: true, methods: ['totp'] });
-    const [effective, preview] = await Promise.all([
-      cli(['two-factor', 'effective', person.id, '--json']),
-      cli(['two-factor', 'preview', '--everybody', '--methods', 'totp', '--list', 'must-enroll', '--json']),
+    const effective = await run(['two-factor', 'effective', person.id, '--json']);
+    const preview = await run([
+      ...['two-factor', 'preview', '--everybody', '--methods', 'totp', '--list', 'must-enroll', '--json'],
     ]);
     expect(documentOf(effective)).toMatchObject(shown.effective);
 
@@ -110,7 +114,7 @@ describe('two-factor', () => {
     expect(documentOf(preview)).toEqual(foreseen);
     expect(foreseen).toMatchObject({ list: { items: expect.arrayContaining([{ ...nobody, ...person }]) as unknown } });
 
-    documentOf(await cli(['two-factor', 'unrequire', '--user', person.email, '--json']));
+    documentOf(await run(['two-factor', 'unrequire', '--user', person.email, '--json']));
     const { body: after } = await app.http.get(`/admin/users/${person.id}/two-factor`, { token });
     expect(after).toMatchObject({ required: false, methods: null });
     expect(await byCli(person.id)).toEqual(['two-factor.rule-changed', 'two-factor.rule-changed']);
@@ -129,26 +133,24 @@ describe('users deactivate', () => {
     });
     expect((await app.http.get('/users/me', { token })).status).toBe(200);
 
-    documentOf(await cli(['users', 'deactivate', 'leaver', '--yes', '--json']));
+    documentOf(await run(['users', 'deactivate', 'leaver', '--yes', '--json']));
     expect((await app.http.get('/users/me', { token })).body).toMatchObject({ code: 'invalid_token' });
     await app.mailbox.next(person.email, /deactivated/);
-    const list = documentOf<{ items: { id: string }[] }>(await cli(['users', 'list', '--active', 'false', '--json']));
+    const list = documentOf<{ items: { id: string }[] }>(await run(['users', 'list', '--active', 'false', '--json']));
     expect(list.items.map(({ id }) => id)).toEqual([person.id]);
   });
 
   it('does not lock everybody out', async () => {
     await app.sql(`UPDATE users SET roles = '{}' WHERE id <> $1`, [admin.id]);
-    const refused = refusalOf(await cli(['users', 'deactivate', admin.email, '--yes', '--json']));
+    const refused = refusalOf(await run(['users', 'deactivate', admin.email, '--yes', '--json']));
     expect(refused).toMatchObject({ exitCode: 1, code: 'last_admin' });
   });
 });
 
 describe('what cannot be understood', () => {
   it('ends with 2 and says what is wanted', async () => {
-    const [nobodyNamed, badTime] = await Promise.all([
-      cli(['two-factor', 'require']),
-      cli(['two-factor', 'require', '--everybody', '--deadline', '2027-03-31T22:00']),
-    ]);
+    const nobodyNamed = await run(['two-factor', 'require']);
+    const badTime = await run(['two-factor', 'require', '--everybody', '--deadline', '2027-03-31T22:00']);
     expect([nobodyNamed.code, nobodyNamed.stderr]).toEqual([2, 'Say who: one of --user, --role and --everybody.\n']);
     expect(badTime.code).toBe(2);
     expect(badTime.stderr).toMatch(/a time with its zone/);
@@ -169,7 +171,7 @@ describe('keys', () => {
     expect(rotations[0]?.kid).toBe(rotations[1]?.kid);
 
     const current = keys[0]?.kid ?? '';
-    documentOf(await cli(['keys', 'retire', current, '--yes', '--json']));
+    documentOf(await run(['keys', 'retire', current, '--yes', '--json']));
     const live = await app.sql('SELECT kid FROM signing_keys WHERE coalesce(expires_at > now(), true)');
     expect(live).toEqual([{ kid: rotations[0]?.kid }]);
   });
@@ -186,7 +188,7 @@ describe('audit', () => {
     expect(rest.at(-1)).toMatchObject({ head: { seq: expect.any(Number) as unknown } });
 
     await tamper(`UPDATE audit_events SET user_id = NULL WHERE id = '${String(first?.['id'])}'`);
-    const found = documentOf(await cli(['audit', 'verify', '--json']), 1);
+    const found = documentOf(await run(['audit', 'verify', '--json']), 1);
     expect(found).toMatchObject({ intact: false, faults: [{ eventId: first?.['id'], kind: 'changed' }] });
   });
 });

@@ -1,9 +1,14 @@
+import { Logger } from '@nestjs/common';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect } from 'vitest';
-import { TEST_SECRET } from './app.js';
+import passport from 'passport';
+import { expect, vi } from 'vitest';
+import { runProgram } from '../../src/cli/program.js';
+import { createHost } from '../../src/cli-host.js';
+import { AccessTokenStrategy, EnrollmentTokenStrategy } from '../../src/tokens/bearer.strategies.js';
+import { TEST_SECRET, type TestApp } from './app.js';
 import { REPOSITORY } from './server-process.js';
 
 const CLI = join(REPOSITORY, 'dist/src/cli.js');
@@ -43,4 +48,32 @@ export function refusalOf({ code, stdout, stderr }: Ran): { exitCode: number | n
   expect(stdout).toBe('');
   const { error } = JSON.parse(stderr) as { error: { code: string; message: string } };
   return { exitCode: code, ...error };
+}
+
+/**
+ * The same command in this process, beside the application: a process of its own loads everything anew, which takes
+ * seconds. For what is about processes, pipes and exit codes use `countersign`.
+ */
+export async function runCommand({ app, database }: TestApp, args: string[]): Promise<Ran> {
+  const variables = { SECRET_KEY: TEST_SECRET, DATABASE_URL: database.url, PUBLIC_URL: 'https://id.example.test' };
+  const ran: Ran = { code: null, stdout: '', stderr: '' };
+  const capture = (name: 'stdout' | 'stderr') =>
+    vi.spyOn(process[name], 'write').mockImplementation((text, ...rest) => {
+      ran[name] += String(text);
+      const done = rest.at(-1);
+      if (typeof done === 'function') done();
+      return true;
+    });
+  const captured = [capture('stdout'), capture('stderr')];
+  try {
+    ran.code = await runProgram(createHost(variables), args);
+  } finally {
+    for (const each of captured) each.mockRestore();
+    Logger.overrideLogger(false);
+    // Passport has one list of strategies a process: those of the command's application have replaced them.
+    passport.use('access', app.get(AccessTokenStrategy, { strict: false }));
+    passport.use('enrollment', app.get(EnrollmentTokenStrategy, { strict: false }));
+  }
+  for (const secret of SECRETS) expect(ran.stdout + ran.stderr).not.toContain(secret);
+  return ran;
 }
