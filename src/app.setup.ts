@@ -92,7 +92,7 @@ export function setUp(app: NestFastifyApplication, config: Config): void {
       origin: [...config.server.corsOrigins],
       credentials: true,
       maxAge: 600,
-      exposedHeaders: ['Retry-After', 'X-Request-Id', 'WWW-Authenticate'],
+      exposedHeaders: ['Retry-After', 'RateLimit', 'RateLimit-Policy', 'X-Request-Id', 'WWW-Authenticate'],
     });
   }
   refuseCrossSite(app, config);

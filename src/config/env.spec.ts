@@ -62,6 +62,8 @@ describe('an empty environment', () => {
     expect(limits).toEqual({
       signInPerIp: { points: 30, seconds: 60 },
       overallPerIp: { points: 300, seconds: 300 },
+      resetPerIp: { points: 20, seconds: 60 },
+      sendPerIp: { points: 20, seconds: 3_600 },
       passwordFreeFailures: 10,
       sendPerDestination: [
         { points: 5, seconds: 3600 },
@@ -173,6 +175,7 @@ describe('a secret in a file', () => {
     expect(secret).toEqual([
       'DATABASE_URL',
       'DATABASE_REPLICA_URLS',
+      'REDIS_URL',
       'SECRET_KEY',
       'SECRET_KEYS_ACCEPTED',
       'PASSWORD_PEPPER',

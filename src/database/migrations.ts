@@ -7,6 +7,7 @@ import { AddKeyLife1795316400000 } from '../../migrations/1795316400000-add-key-
 import { AddAdminIndexes1795320000000 } from '../../migrations/1795320000000-add-admin-indexes.js';
 import { AnnounceEndedSessions1795323600000 } from '../../migrations/1795323600000-announce-ended-sessions.js';
 import { KnowPasswordPeppers1795341600000 } from '../../migrations/1795341600000-know-password-peppers.js';
+import { ShareAddressWindows1795345200000 } from '../../migrations/1795345200000-share-address-windows.js';
 
 /** Every migration, oldest first. A list instead of a glob: a glob that matches nothing is silently "up to date". */
 export const migrations = [
@@ -19,4 +20,5 @@ export const migrations = [
   AddAdminIndexes1795320000000,
   AnnounceEndedSessions1795323600000,
   KnowPasswordPeppers1795341600000,
+  ShareAddressWindows1795345200000,
 ];

@@ -22,4 +22,8 @@ export type TaskName = keyof Tasks;
 
 /** Tasks that nothing but the time of day starts. The worker adds to their payload when they were due. */
 export type RepeatedTask =
-  'end-unmet-sessions' | 'remove-old-audit-events' | 'remove-old-webhook-deliveries' | 'rotate-signing-key';
+  | 'end-unmet-sessions'
+  | 'remove-old-audit-events'
+  | 'remove-old-webhook-deliveries'
+  | 'remove-ended-windows'
+  | 'rotate-signing-key';

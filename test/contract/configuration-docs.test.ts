@@ -25,6 +25,7 @@ describe('docs/configuration.md', () => {
     expect(secret).toEqual([
       'DATABASE_URL',
       'DATABASE_REPLICA_URLS',
+      'REDIS_URL',
       'SECRET_KEY',
       'SECRET_KEYS_ACCEPTED',
       'PASSWORD_PEPPER',

@@ -45,6 +45,8 @@ export async function startApp(
     SECRET_KEY: TEST_SECRET,
     PUBLIC_URL: 'https://id.example.test',
     THROTTLE_SIGN_IN_PER_IP: 'off',
+    THROTTLE_SEND_PER_IP: 'off',
+    THROTTLE_RESET_PER_IP: 'off',
     THROTTLE_OVERALL_PER_IP: 'off',
     DATABASE_POOL_SIZE: '6',
     ...variables,

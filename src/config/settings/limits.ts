@@ -6,7 +6,13 @@ export const limits = {
   schema: z
     .object({
       THROTTLE_SIGN_IN_PER_IP: rateOrOff({ default: '30/1m' }).describe(
-        'Sign-in requests of one address (IPv6: one /64), per replica.',
+        'Sign-in requests of one address (IPv6: one /64), at all replicas together.',
+      ),
+      THROTTLE_SEND_PER_IP: rateOrOff({ default: '20/1h' }).describe(
+        'Requests of one address for a message: one-time codes, links, codes for a new device. At all replicas together.',
+      ),
+      THROTTLE_RESET_PER_IP: rateOrOff({ default: '20/1m' }).describe(
+        'Requests of one address about a forgotten password, at all replicas together.',
       ),
       THROTTLE_OVERALL_PER_IP: rateOrOff({ default: '300/5m' }).describe('All requests of one address, per replica.'),
       PASSWORD_FREE_FAILURES: integerOrOff({ default: 10, min: 3, max: 100 }).describe(
@@ -18,6 +24,8 @@ export const limits = {
     })
     .transform((env) => ({
       signInPerIp: env.THROTTLE_SIGN_IN_PER_IP,
+      sendPerIp: env.THROTTLE_SEND_PER_IP,
+      resetPerIp: env.THROTTLE_RESET_PER_IP,
       overallPerIp: env.THROTTLE_OVERALL_PER_IP,
       passwordFreeFailures: env.PASSWORD_FREE_FAILURES,
       sendPerDestination: env.SEND_PER_DESTINATION,

@@ -18,6 +18,13 @@ export const storage = {
         'Read replicas of the database. Only the lists of administrators are read from them, and from the database where none answers. Empty: none.',
       ),
       DATABASE_POOL_SIZE: integer({ default: 10, min: 2, max: 200 }).describe('Connections of one replica, at most.'),
+      REDIS_URL: text({
+        allowed: 'a redis:// or rediss:// URL',
+        secret: true,
+        check: z.string().regex(/^rediss?:\/\//, 'must be a redis:// or rediss:// URL'),
+      }).describe(
+        'A Redis that counts the requests of addresses for all replicas. Absent: the database counts them. Nothing else is kept there; while it is away each replica counts by itself.',
+      ),
       DATA_DIR: textWithDefault({ default: '.countersign', allowed: 'a folder' }).describe(
         'Where the embedded database and the secrets generated at the first start are kept.',
       ),
@@ -29,6 +36,7 @@ export const storage = {
       databaseUrl: env.DATABASE_URL,
       replicaUrls: env.DATABASE_REPLICA_URLS,
       poolSize: env.DATABASE_POOL_SIZE,
+      redisUrl: env.REDIS_URL,
       dataDir: env.DATA_DIR,
       migrateOnStart: env.MIGRATE_ON_START,
     })),
