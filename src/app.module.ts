@@ -13,11 +13,14 @@ import { DeliveryModule } from './delivery/delivery.module.js';
 import { DevModule } from './dev/dev.module.js';
 import { GatewayModule } from './gateway/gateway.module.js';
 import { HealthModule } from './health/health.module.js';
+import { InvitationsModule } from './invitations/invitations.module.js';
 import { JobsModule } from './jobs/jobs.module.js';
 import { NotificationsModule } from './notifications/notifications.module.js';
 import { OpenApiModule } from './openapi/openapi.module.js';
 import { ProblemFilter } from './problems/problem.filter.js';
+import { RegistrationModule } from './registration/registration.module.js';
 import { SignInModule } from './sign-in/sign-in.module.js';
+import { SocialModule } from './social/social.module.js';
 import { IpThrottleGuard } from './throttling/ip-throttle.guard.js';
 import { ThrottlingModule } from './throttling/throttling.module.js';
 import { TokenGuard } from './tokens/token.guard.js';
@@ -54,6 +57,9 @@ export class AppModule {
         ...platform,
         TokensModule,
         SignInModule,
+        RegistrationModule,
+        InvitationsModule,
+        SocialModule,
         GatewayModule,
         AdminModule,
         DeliveryModule,

@@ -40,6 +40,8 @@ const AT_THE_ROOT = [
   'magic-link',
   'reset-password',
   'link-pages.js',
+  'invitation',
+  'invitation.js',
   'dev/outbox',
   'dev/outbox.json',
 ];

@@ -108,7 +108,7 @@ export class AdminCreation {
     unprovedToo: boolean,
     by: By,
   ): Promise<Pick<CreatedAdmin, 'id' | 'outcome'>> {
-    const found = await tx.findOneBy(User, { emailCanonical: emailCanonical ?? '' });
+    const found = await tx.findOneBy(User, { emailCanonical: emailCanonical ?? '', emailIdentifies: true });
     const user = found && (await this.users.lock(tx, found.id));
     if (!user) throw new Problem('identity_taken', { detail: 'The username has another account. Choose another one.' });
     const { id, roles, emailVerifiedAt, active } = user;

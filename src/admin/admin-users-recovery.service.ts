@@ -86,7 +86,7 @@ export class AdminUsersRecovery {
       // To an address that nobody has proved to read, a link could go to somebody else.
       if (!active || email === null || emailVerifiedAt === null) throw new Problem('recovery_not_possible');
       await this.audit.record(tx, 'user.recovery-link-requested', { userId: id, ...by }, {});
-      return this.proofs.requestPasswordReset(email, tx);
+      return this.proofs.requestPasswordResetFor(tx, email);
     });
   }
 

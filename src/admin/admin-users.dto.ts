@@ -64,6 +64,17 @@ export class ListUsersDto extends PageQueryDto {
   method?: MethodType;
 
   @ApiPropertyOptional({
+    type: Boolean,
+    example: false,
+    description:
+      'true: instead of accounts, registrations whose address has still to be proved (SIGNUP_VERIFIED_ONLY).',
+  })
+  @Transform(({ value }: { value: unknown }) => (value === 'true' || value === 'false' ? value === 'true' : value))
+  @IsOptional()
+  @IsBoolean()
+  registering?: boolean;
+
+  @ApiPropertyOptional({
     enum: USER_SORTS,
     default: '-createdAt',
     example: '-createdAt',

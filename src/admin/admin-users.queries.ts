@@ -13,6 +13,7 @@ export interface AdminUserRow {
   firstName: string;
   lastName: string;
   locale: string | null;
+  profile: Record<string, string>;
   roles: string[];
   active: boolean;
   passwordSet: boolean;
@@ -32,6 +33,8 @@ export interface UserFilter {
   active?: boolean;
   twoFactor?: (typeof TWO_FACTOR_STATES)[number];
   method?: MethodType;
+  /** Only those whose address has still to be proved; absent or false: only accounts. */
+  registering?: boolean;
 }
 
 const WORKING = 'd.user_id = u.id AND d.confirmed_at IS NOT NULL AND d.disabled_at IS NULL';
@@ -58,7 +61,7 @@ const SEARCHED = `lower(coalesce(u.email, '') || ' ' || coalesce(u.username, '')
 
 const COLUMNS = `u.id, u.email, u.email_verified_at IS NOT NULL AS "emailVerified", u.phone_number AS "phoneNumber",
   u.phone_verified_at IS NOT NULL AS "phoneVerified", u.username, u.first_name AS "firstName",
-  u.last_name AS "lastName", u.locale, u.roles, u.active, u.password_hash IS NOT NULL AS "passwordSet",
+  u.last_name AS "lastName", u.locale, u.profile, u.roles, u.active, u.password_hash IS NOT NULL AS "passwordSet",
   u.created_at AS "createdAt", u.updated_at AS "updatedAt",
   (SELECT max(s.created_at) FROM sessions s WHERE s.user_id = u.id) AS "lastSignInAt",
   json_build_object(
@@ -139,7 +142,7 @@ export async function findActiveUserIds(
 }
 
 function conditionsOf(filter: UserFilter, bind: (value: unknown) => string): string[] {
-  const conditions = ['true'];
+  const conditions = [`u.registering_until IS ${filter.registering ? 'NOT ' : ''}NULL`];
   if (filter.q !== undefined) conditions.push(`${SEARCHED} LIKE ${bind(containing(filter.q))}`);
   if (filter.role !== undefined) conditions.push(`u.roles @> ARRAY[${bind(filter.role)}]`);
   if (filter.active !== undefined) conditions.push(`u.active = ${bind(filter.active)}`);

@@ -71,12 +71,7 @@ export class AdminUsers {
   }
 
   private async updateProfile(tx: EntityManager, user: User, changes: UpdateUserDto, by: By): Promise<void> {
-    const profile = {
-      firstName: changes.firstName?.trim() ?? user.firstName,
-      lastName: changes.lastName?.trim() ?? user.lastName,
-      locale: changes.locale === undefined ? user.locale : changes.locale,
-    };
-    const fields = (['firstName', 'lastName', 'locale'] as const).filter((field) => profile[field] !== user[field]);
+    const { profile, fields } = this.users.profileAfter(user, changes);
     if (fields.length === 0) return;
     await storeProfile(tx, user.id, profile);
     await this.audit.record(tx, 'user.updated', { userId: user.id, ...by }, { fields });

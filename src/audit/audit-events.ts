@@ -2,7 +2,14 @@
 export interface AuditEvents {
   'user.created': Record<string, never>;
   'user.registration-collided': Record<string, never>;
+  /** An entry of the identity rules, or `honeypot`, refused what somebody gave. Nothing was stored or sent. */
+  'identity.refused': { purpose: string; field: string; rule: string };
+  /** A registration filled in what people do not see. */
+  'honeypot.touched': Record<string, never>;
+  /** An account that exists only once its address is proved. */
+  'user.registration-started': { method: string };
   'user.updated': { fields: string[] };
+  'user.address-changed': { field: 'email' | 'phoneNumber'; removed: boolean };
   'user.roles-changed': { before: readonly string[]; after: readonly string[] };
   'user.deactivated': Record<string, never>;
   'user.reactivated': Record<string, never>;
@@ -12,9 +19,18 @@ export interface AuditEvents {
   'user.recovery-link-requested': Record<string, never>;
   'user.password-changed': Record<string, never>;
   'user.password-refused': Record<string, never>;
+  /** `linked`: through his verified address, at a sign-in; otherwise he connected it himself or was created by it. */
+  'identity.connected': { provider: string; linked: boolean };
+  'identity.disconnected': { provider: string };
   'sign-in.challenged': { method: string; codeSent: boolean };
   'sign-in.failed': {
-    reason: 'unknown_identifier' | 'wrong_password' | 'wrong_code' | 'inactive' | 'two_factor_not_configured';
+    reason:
+      | 'unknown_identifier'
+      | 'wrong_password'
+      | 'wrong_code'
+      | 'inactive'
+      | 'identity_not_proved'
+      | 'two_factor_not_configured';
   };
   'sign-in.succeeded': { proved: readonly string[]; acr: string };
   'second-factor.failed': { method: string; reason: string; failures: number };
@@ -47,6 +63,18 @@ export interface AuditEvents {
   'browser.forgotten': { count: number };
   'proof.requested': { purpose: string; sent: boolean };
   'user.password-reset': Record<string, never>;
+  /** About the inviter: whom he invites has no account yet, or must not be told apart by having one. */
+  'invitation.created': {
+    invitationId: string;
+    channel: 'email' | 'sms';
+    roles: readonly string[];
+    requireTwoFactor: boolean;
+    methods: readonly string[] | null;
+  };
+  'invitation.resent': { invitationId: string };
+  'invitation.revoked': { invitationId: string };
+  /** About the one who accepted. */
+  'invitation.accepted': { invitationId: string; inviterId: string | null; newAccount: boolean };
   'step-up.succeeded': { proved: string };
   /** What became of a message here, or what a provider that took it reports later. */
   'message.delivery':

@@ -11,6 +11,7 @@ import type { Host } from './host.js';
 import { addKeyCommands } from './keys.js';
 import { addMigrationCommands } from './migrations.js';
 import { jsonLine, warn } from './output.js';
+import { addRuleCommands } from './rules.js';
 import { addTwoFactorCommands } from './two-factor.js';
 import { addUserCommands } from './users.js';
 
@@ -29,6 +30,7 @@ export async function runProgram(host: Host, args: readonly string[]): Promise<n
   const runner = new CommandRunner(host, inJson);
   addUserCommands(program, runner);
   addTwoFactorCommands(program, runner);
+  addRuleCommands(program, runner);
   addKeyCommands(program, runner);
   addMigrationCommands(program, runner);
   addAuditCommands(program, runner);

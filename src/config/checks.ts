@@ -1,4 +1,7 @@
 import { smsDriverOf, type Settings } from './config.js';
+import { isPrivate } from './private-url.js';
+import { socialContradictions } from './social-checks.js';
+import { identityContradictions } from './identity-checks.js';
 
 /** Settings that are fine alone and wrong together. Each sentence names the setting to change, never its value. */
 export function findContradictions(settings: Settings): string[] {
@@ -7,6 +10,8 @@ export function findContradictions(settings: Settings): string[] {
     ...textMessageContradictions(settings),
     ...signingKeyContradictions(settings),
     ...identityTokenContradictions(settings),
+    ...socialContradictions(settings),
+    ...identityContradictions(settings),
     ...(settings.server.production ? missingInProduction(settings) : []),
   ];
 }
@@ -118,12 +123,6 @@ function identityTokenContradictions({ gateway: { identityAudience }, tokens }: 
     );
   }
   return found;
-}
-
-/** Nobody on the way can read what is sent there. */
-function isPrivate(url: string): boolean {
-  const { protocol, hostname } = new URL(url);
-  return protocol === 'https:' || hostname === 'localhost' || hostname === '[::1]' || /^127(\.\d+){3}$/.test(hostname);
 }
 
 function missingInProduction({ server, secrets, mail, tokens }: Settings): string[] {

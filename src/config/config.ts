@@ -19,7 +19,10 @@ export abstract class Config implements Settings {
   abstract readonly twoFactor: Settings['twoFactor'];
   abstract readonly tokens: Settings['tokens'] & { readonly issuer: string };
   abstract readonly accounts: Settings['accounts'];
+  abstract readonly invitations: Settings['invitations'];
+  abstract readonly identityRules: Settings['identityRules'];
   abstract readonly limits: Settings['limits'];
+  abstract readonly social: Settings['social'];
   abstract readonly gateway: Settings['gateway'];
   abstract readonly webhooks: Settings['webhooks'];
   abstract readonly audit: Settings['audit'];

@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { parseEnv } from 'node:util';
 import { findContradictions } from './checks.js';
 import type { Settings } from './config.js';
-import { BETWEEN_FILES, type EntryMeta } from './values.js';
+import { ANY_NAME, BETWEEN_FILES, type EntryMeta } from './values.js';
 import { settings, type SettingsGroup } from './settings.js';
 
 /** The configuration stops the boot. Every line names a setting; none shows a value. */
@@ -36,12 +36,17 @@ export function readSettings(variables: Variables): Settings {
     const input = Object.fromEntries(
       Object.entries<{ meta(): unknown }>(schema.in.shape).map(([name, entry]) => [
         name,
-        valueOf(name, (entry.meta() ?? {}) as Partial<EntryMeta>, variables, problems),
+        (name.includes(ANY_NAME) ? membersOf : valueOf)(
+          name,
+          (entry.meta() ?? {}) as Partial<EntryMeta>,
+          variables,
+          problems,
+        ),
       ]),
     );
     const result = schema.safeParse(input);
     if (!result.success) {
-      problems.push(...result.error.issues.map((issue) => `${String(issue.path[0])}: ${issue.message}`));
+      problems.push(...result.error.issues.map(({ path, message }) => `${nameAt(path)}: ${message}`));
     }
     return result.data as Settings[G];
   };
@@ -55,11 +60,14 @@ export function readSettings(variables: Variables): Settings {
     twoFactor: read('twoFactor'),
     tokens: read('tokens'),
     accounts: read('accounts'),
+    invitations: read('invitations'),
+    identityRules: read('identityRules'),
     limits: read('limits'),
     audit: read('audit'),
     gateway: read('gateway'),
     webhooks: read('webhooks'),
     metrics: read('metrics'),
+    social: read('social'),
   };
   if (problems.length === 0) problems.push(...findContradictions(parsed));
   if (problems.length > 0) throw new ConfigurationError(problems);
@@ -84,4 +92,26 @@ function valueOf(
     problems.push(`${name}_FILE: the file cannot be read`);
     return undefined;
   }
+}
+
+/** What is set of a family, by the name that stands in the place of ANY_NAME. */
+function membersOf(
+  family: string,
+  meta: Partial<EntryMeta>,
+  variables: Variables,
+  problems: string[],
+): Record<string, string> {
+  const pattern = new RegExp(`^${family.replace(ANY_NAME, '([A-Z0-9]+)')}(?:_FILE)?$`);
+  const names = new Set(Object.keys(variables).flatMap((variable) => pattern.exec(variable)?.[1] ?? []));
+  return Object.fromEntries(
+    [...names].flatMap((name) => {
+      const value = valueOf(family.replace(ANY_NAME, name), meta, variables, problems);
+      return value === undefined ? [] : [[name, value]];
+    }),
+  );
+}
+
+/** The name of the setting that a fault is in. */
+function nameAt([entry, name]: readonly PropertyKey[]): string {
+  return String(entry).replace(ANY_NAME, String(name));
 }

@@ -2,12 +2,15 @@ import { accounts } from './settings/accounts.js';
 import { audit } from './settings/audit.js';
 import { codes } from './settings/codes.js';
 import { gateway } from './settings/gateway.js';
+import { identityRules } from './settings/identity-rules.js';
+import { invitations } from './settings/invitations.js';
 import { limits } from './settings/limits.js';
 import { mail } from './settings/mail.js';
 import { metrics } from './settings/metrics.js';
 import { secrets } from './settings/secrets.js';
 import { server } from './settings/server.js';
 import { sms } from './settings/sms.js';
+import { social } from './settings/social.js';
 import { storage } from './settings/storage.js';
 import { tokens } from './settings/tokens.js';
 import { twoFactor } from './settings/two-factor.js';
@@ -27,7 +30,10 @@ export const settings = {
   twoFactor,
   tokens,
   accounts,
+  invitations,
+  identityRules,
   limits,
+  social,
   gateway,
   webhooks,
   audit,

@@ -13,6 +13,9 @@ export interface EntryMeta {
   severalFiles?: boolean;
 }
 
+/** Stands in the name of an entry that is a family (`OIDC_<NAME>_ISSUER`), for a name of the operator's choice. */
+export const ANY_NAME = '<NAME>';
+
 /** Stands in no environment variable and in no text file. */
 export const BETWEEN_FILES = '\0';
 
@@ -152,8 +155,13 @@ export function listOf<const T extends readonly [string, ...string[]]>(options: 
   });
 }
 
-/** A comma-separated list of free values; empty where the entry is absent. */
-export function freeList(options: { allowed: string; secret?: boolean; each?: z.ZodType<string, string> }) {
+/** A comma-separated list of free values; where the entry is absent its default, or else empty. */
+export function freeList(options: {
+  allowed: string;
+  default?: string;
+  secret?: boolean;
+  each?: z.ZodType<string, string>;
+}) {
   const schema = z
     .string()
     .transform((text) =>
@@ -163,7 +171,8 @@ export function freeList(options: { allowed: string; secret?: boolean; each?: z.
         .filter((part) => part !== ''),
     )
     .pipe(z.array(options.each ?? z.string()));
-  return schema.prefault('').meta({ default: '', allowed: options.allowed, secret: options.secret ?? false });
+  const absent = options.default ?? '';
+  return schema.prefault(absent).meta({ default: absent, allowed: options.allowed, secret: options.secret ?? false });
 }
 
 /** Text that may be absent (null). */
@@ -197,4 +206,12 @@ export function signingKeys() {
     secret: true,
     severalFiles: true,
   });
+}
+
+/** One entry for every name that somebody puts in the place of ANY_NAME: what is set, by these names. */
+export function family<T>(entry: z.ZodType<T, string | null | undefined>) {
+  return z
+    .record(z.string(), entry)
+    .prefault({})
+    .meta((entry.meta() ?? {}) as Partial<EntryMeta>);
 }

@@ -6,6 +6,10 @@ import { AddWebhooks1795312800000 } from '../../migrations/1795312800000-add-web
 import { AddKeyLife1795316400000 } from '../../migrations/1795316400000-add-key-life.js';
 import { AddAdminIndexes1795320000000 } from '../../migrations/1795320000000-add-admin-indexes.js';
 import { AnnounceEndedSessions1795323600000 } from '../../migrations/1795323600000-announce-ended-sessions.js';
+import { IdentityAndRegistration1795327200000 } from '../../migrations/1795327200000-identity-and-registration.js';
+import { IdentityRules1795330800000 } from '../../migrations/1795330800000-identity-rules.js';
+import { Invitations1795334400000 } from '../../migrations/1795334400000-invitations.js';
+import { SocialIdentities1795338000000 } from '../../migrations/1795338000000-social-identities.js';
 import { KnowPasswordPeppers1795341600000 } from '../../migrations/1795341600000-know-password-peppers.js';
 import { ShareAddressWindows1795345200000 } from '../../migrations/1795345200000-share-address-windows.js';
 
@@ -19,6 +23,10 @@ export const migrations = [
   AddKeyLife1795316400000,
   AddAdminIndexes1795320000000,
   AnnounceEndedSessions1795323600000,
+  IdentityAndRegistration1795327200000,
+  IdentityRules1795330800000,
+  Invitations1795334400000,
+  SocialIdentities1795338000000,
   KnowPasswordPeppers1795341600000,
   ShareAddressWindows1795345200000,
 ];

@@ -14,6 +14,8 @@ export type Tasks = {
   'start-verification': { challengeId: string; sealedTo: string; expiresAt: string };
   /** Looks up who an identifier belongs to, and sends him what he asked for. */
   'send-proof': { id: string; sealed: string };
+  /** Tells whoever has an identity that somebody tried to register with it. */
+  'tell-owner': { id: string; sealed: string };
   /** Tells another service what is due, one event after the other. */
   'deliver-to-webhook': { webhookId: string };
 } & Record<RepeatedTask, object>;
@@ -23,7 +25,9 @@ export type TaskName = keyof Tasks;
 /** Tasks that nothing but the time of day starts. The worker adds to their payload when they were due. */
 export type RepeatedTask =
   | 'end-unmet-sessions'
-  | 'remove-old-audit-events'
-  | 'remove-old-webhook-deliveries'
+  | 'forget-refused-addresses'
   | 'remove-ended-windows'
+  | 'remove-old-audit-events'
+  | 'remove-old-registrations'
+  | 'remove-old-webhook-deliveries'
   | 'rotate-signing-key';

@@ -24,28 +24,49 @@ export type Message =
   | { kind: 'refresh-token-reused'; to: string }
   /** This browser will not be asked for a second factor for a while. */
   | { kind: 'browser-trusted'; to: string; browser: string }
+  /** To the address that was the user's until now, or about his number. `deviceType`: what kind of address it is. */
+  | { kind: 'address-changed'; to: string; deviceType: string; removed: boolean }
   /** An administrator removed every second factor, so that the user can set it up again. */
   | { kind: 'two-factor-reset'; to: string }
   | { kind: 'account-deactivated'; to: string }
+  /** The account can be entered by a sign-in at this provider, or no longer. */
+  | { kind: 'identity-connected'; to: string; provider: string }
+  | { kind: 'identity-disconnected'; to: string; provider: string }
   /** The farewell: by the user himself or by an administrator. */
-  | { kind: 'account-deleted'; to: string };
+  | { kind: 'account-deleted'; to: string }
+  /** Somebody invites the reader; name and words are the inviter's, `until` is a time in words. */
+  | { kind: 'invitation'; to: string; inviter: string; message: string; url: string; until: string }
+  /** To the inviter; `address` is masked. */
+  | { kind: 'invitation-accepted'; to: string; address: string };
 
 export type MessageKind = Message['kind'];
 
 /** The messages that carry a code, and so may be worded by whoever runs this service. */
 export type CodeMessage = Extract<Message, { code: string }>;
 
-/** What is told by text message: codes only, because everybody who sees the phone reads it. */
-export interface TextMessage {
+/** What is told by text message: no more than must be, because everybody who sees the phone reads it. */
+export type TextMessage = CodeText | InvitationText;
+
+export interface CodeText {
   channel: 'sms';
-  kind: TextKind;
+  kind: CodeTextKind;
   /** In E.164 form. */
   to: string;
   code: string;
   minutes: number;
 }
 
-export type TextKind =
+/** The only text with a link: one of our own, and nothing of the inviter's. */
+export interface InvitationText {
+  channel: 'sms';
+  kind: 'invitation';
+  to: string;
+  url: string;
+  /** A time in words. */
+  until: string;
+}
+
+export type CodeTextKind =
   /** The code that completes a sign-in, or proves a factor again. */
   | 'sign-in-code'
   /** The code that proves that a new phone number can be read. */
@@ -56,7 +77,9 @@ export type TextKind =
   | 'first-factor-code';
 
 /** What a locale says by text message. Only our own values are in it: a name of a user's could hold a link. */
-export type SmsTexts = { readonly [K in TextKind]: (values: { code: string; minutes: number }) => string };
+export type SmsTexts = { readonly [K in CodeTextKind]: (values: { code: string; minutes: number }) => string } & {
+  readonly invitation: (values: { url: string; until: string }) => string;
+};
 
 /** What a locale brings besides its folder of templates and its text messages. */
 export interface LocaleTexts {

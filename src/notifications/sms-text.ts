@@ -9,10 +9,11 @@ const texts: Readonly<Record<Locale, SmsTexts>> = { en: english.sms, de: german.
 const ONE_MESSAGE = 160;
 
 /**
- * The whole body. Its last line binds the code to our site (https://wicg.github.io/sms-one-time-codes/), so that
+ * The whole body. The last line of a code binds the code to our site (https://wicg.github.io/sms-one-time-codes/), so that
  * browsers offer it there and nowhere else; a host so long that it would cost a second message is left out.
  */
 export function smsText(message: TextMessage, publicUrl: string, locale: Locale = 'en'): string {
+  if (message.kind === 'invitation') return texts[locale].invitation(message);
   const text = texts[locale][message.kind](message);
   const bound = `${text}\n\n@${new URL(publicUrl).hostname} #${message.code}`;
   return bound.length <= ONE_MESSAGE ? bound : text;

@@ -1,18 +1,18 @@
 import { describe, expect, it } from 'vitest';
 import { LOCALES } from './locale.js';
-import type { TextKind, TextMessage } from './messages.js';
+import type { CodeText, CodeTextKind, InvitationText } from './messages.js';
 import { NoSms, SmsRefusedError } from './sms.js';
 import { smsText } from './sms-text.js';
 import { NoVerifier } from './verify-provider.js';
 
-const kinds: Record<TextKind, true> = {
+const kinds: Record<CodeTextKind, true> = {
   'sign-in-code': true,
   'device-code': true,
   'password-reset-code': true,
   'first-factor-code': true,
 };
 const site = 'https://id.example.test';
-const message = (kind: TextKind, code = '012345'): TextMessage => ({
+const message = (kind: CodeTextKind, code = '012345'): CodeText => ({
   channel: 'sms',
   kind,
   to: '+4915112345636',
@@ -23,7 +23,7 @@ const message = (kind: TextKind, code = '012345'): TextMessage => ({
 /** The GSM 7-bit default alphabet (3GPP TS 23.038 §6.2.1), without the extension table whose characters count twice. */
 const GSM = /^[@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !"#¤%&'()*+,./0-9:;<=>?¡A-ZÄÖÑÜ§¿a-zäöñüà-]*$/u;
 
-const texts = LOCALES.flatMap((locale) => (Object.keys(kinds) as TextKind[]).map((kind) => ({ locale, kind })));
+const texts = LOCALES.flatMap((locale) => (Object.keys(kinds) as CodeTextKind[]).map((kind) => ({ locale, kind })));
 
 describe.each(texts)('a text message in $locale, $kind,', ({ locale, kind }) => {
   it('shows the code first and how long it lives', () => {
@@ -39,6 +39,19 @@ describe.each(texts)('a text message in $locale, $kind,', ({ locale, kind }) => 
 
   it('has no link and asks for no answer', () => {
     expect(smsText(message(kind), site, locale)).not.toMatch(/https?:|www\.|\breply\b|\bantworten\b/i);
+  });
+});
+
+describe.each(LOCALES)('an invitation by text message in %s', (locale) => {
+  it('is our link in the GSM alphabet, in one message where our name is short', () => {
+    const url = `${site}/invitation?token=${'x'.repeat(43)}`;
+    const invitation = { channel: 'sms', kind: 'invitation', to: '+4915112345636', url, until: '2026-11-29 10:00 UTC' };
+    const text = smsText(invitation as InvitationText, site, locale);
+    // the characters of the link itself are of the base alphabet, but for `_`
+    expect(text).toMatch(GSM);
+    expect(text.match(/https?:\S+/g)).toEqual([url]);
+    expect(text).toContain('2026-11-29 10:00 UTC');
+    expect(text.length).toBeLessThanOrEqual(160);
   });
 });
 

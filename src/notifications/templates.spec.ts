@@ -29,13 +29,18 @@ const examples: { [K in MessageKind]: Extract<Message, { kind: K }> } = {
   'factor-changed': { kind: 'factor-changed', to, method: 'totp' },
   'refresh-token-reused': { kind: 'refresh-token-reused', to },
   'browser-trusted': { kind: 'browser-trusted', to, browser: 'Firefox on Linux' },
+  'address-changed': { kind: 'address-changed', to, deviceType: 'email', removed: false },
   'two-factor-reset': { kind: 'two-factor-reset', to },
+  'identity-connected': { kind: 'identity-connected', to, provider: 'Google' },
+  'identity-disconnected': { kind: 'identity-disconnected', to, provider: 'Google' },
   'account-deactivated': { kind: 'account-deactivated', to },
   'account-deleted': { kind: 'account-deleted', to },
+  invitation: { kind: 'invitation', to, inviter: 'Ada', message: 'Join us', url, until: '2026-11-29 10:00 UTC' },
+  'invitation-accepted': { kind: 'invitation-accepted', to, address: 'b•••@example.com' },
 };
 const kinds = Object.keys(examples) as MessageKind[];
 const codeKinds = ['sign-in-code', 'device-code', 'first-factor-code'] as const;
-const linkKinds = ['magic-link', 'password-reset'] as const;
+const linkKinds = ['magic-link', 'password-reset', 'invitation'] as const;
 
 const ends: Record<Locale, RegExp> = {
   en: /\n--\nCountersign sent this message automatically; replies are not read\.\n$/,

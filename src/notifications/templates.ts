@@ -26,9 +26,14 @@ const kinds: Record<MessageKind, true> = {
   'factor-changed': true,
   'refresh-token-reused': true,
   'browser-trusted': true,
+  'address-changed': true,
   'two-factor-reset': true,
+  'identity-connected': true,
+  'identity-disconnected': true,
   'account-deactivated': true,
   'account-deleted': true,
+  invitation: true,
+  'invitation-accepted': true,
 };
 
 const FORMATS = ['html', 'text'] as const;
@@ -122,6 +127,7 @@ function contextOf(message: Message, locale: Locale): object {
   switch (message.kind) {
     case 'device-added':
     case 'device-removed':
+    case 'address-changed':
       return { ...message, deviceType: nameOf(message.deviceType) };
     case 'factor-changed':
       return { ...message, method: message.method && nameOf(message.method), off: message.method === 'none' };
@@ -152,11 +158,11 @@ function paragraphsOf(text: string): string {
 }
 
 /** What others chose, and so may be meant for the reader's eyes: mail readers make links of what looks like one. */
-const OTHERS_WORDS: ReadonlySet<string> = new Set(['deviceName', 'browser']);
+const OTHERS_WORDS: ReadonlySet<string> = new Set(['deviceName', 'browser', 'inviter', 'message']);
 
 /** A name with line breaks could write sentences of its own into a mail of ours, one with a link could lead away. */
 function withoutTricks<M extends Message>(message: M): M {
-  const entries = Object.entries(message).map(([key, value]) => {
+  const entries = Object.entries<unknown>(message).map(([key, value]) => {
     if (typeof value !== 'string') return [key, value];
     return [key, OTHERS_WORDS.has(key) ? withoutLinks(oneLine(value)) : oneLine(value)];
   });
@@ -165,7 +171,8 @@ function withoutTricks<M extends Message>(message: M): M {
 
 /** Readable still, but nothing to tap on: `https://evil.example` → `https: //evil. example`. */
 function withoutLinks(text: string): string {
-  return text.replace(/:(?=\/)/g, ': ').replace(/\.(?=\p{L})/gu, '. ');
+  // Browsers take the dots of other scripts for a full stop too.
+  return text.replace(/:(?=\/)/g, ': ').replace(/([.\u3002\uFF0E\uFF61])(?=\p{L})/gu, '$1 ');
 }
 
 /** Also drops what reverses or hides text (bidirectional controls, zero width characters). */

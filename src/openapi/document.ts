@@ -31,6 +31,7 @@ const TAGS: Readonly<Record<string, string>> = {
   'sign-in': 'Sign in, keep the session alive, prove a factor again, sign out.',
   users: 'Register, and what a signed-in user reads and changes about himself.',
   'otp-devices': 'Enroll, confirm, list and remove the devices that prove a second factor.',
+  invitations: 'Invite somebody by mail or text message, and accept.',
   admin: 'For users with the role `admin`: accounts, the two-factor policy, the audit log, webhooks.',
   gateway: 'For gateways that ask about every request: may it pass, and who sends it.',
   'well-known': 'For gateways and services that verify access tokens themselves.',

@@ -1,7 +1,7 @@
 import { Column, Entity, PrimaryColumn } from 'typeorm';
 
 /** What a challenge is for. A code of one purpose never answers another. */
-export type ChallengePurpose = 'first_factor' | 'reset' | 'sign_in' | 'confirm' | 'step_up';
+export type ChallengePurpose = 'first_factor' | 'reset' | 'sign_in' | 'confirm' | 'step_up' | 'registration';
 
 /** An expiring, single-use, attempt-capped question to one device. */
 @Entity('challenges')

@@ -89,19 +89,21 @@ export interface SpentAttempt {
  * Charges one attempt to a challenge and to its device before anything is compared, in one statement of its own: of 50
  * parallel guesses exactly as many as there are attempts get an answer. The device's row is locked first, so that its
  * pause holds over all challenges; a refused attempt is charged to neither. Codes that stand for a password are counted
- * by their identifier and not here: a stranger can ask for one, and must not be able to close somebody's device.
+ * by their identifier and not here: a stranger can ask for one, and must not be able to close somebody's device. A
+ * challenge of another purpose is refused: what proves an address must not complete a sign-in.
  * @returns null where it was refused; {@link findRefusal} tells why
  */
 export function spendAttempt(
   db: EntityManager,
   challengeId: string,
+  purpose: ChallengePurpose,
   limits: { maxAttempts: number | null; retryWaitSeconds: number },
 ): Promise<SpentAttempt | null> {
   return firstRow<SpentAttempt>(
     db,
     `WITH device AS (
        SELECT d.id FROM challenges c JOIN otp_devices d ON d.id = c.device_id
-       WHERE c.id = $1 AND (d.blocked_until IS NULL OR d.blocked_until <= now())
+       WHERE c.id = $1 AND c.purpose = $6 AND (d.blocked_until IS NULL OR d.blocked_until <= now())
        FOR UPDATE OF d),
      spent AS (
        UPDATE challenges c SET attempts = c.attempts + 1, last_attempt_at = now()
@@ -123,7 +125,14 @@ export function spendAttempt(
             charged.failures,
             charged.disabled_at IS NOT NULL AS disabled, now() AS now
      FROM spent JOIN charged ON charged.id = spent.device_id`,
-    [challengeId, limits.maxAttempts, limits.retryWaitSeconds, FAILURES_BEFORE_PAUSE, FAILURES_BEFORE_DISABLED],
+    [
+      challengeId,
+      limits.maxAttempts,
+      limits.retryWaitSeconds,
+      FAILURES_BEFORE_PAUSE,
+      FAILURES_BEFORE_DISABLED,
+      purpose,
+    ],
   );
 }
 

@@ -10,6 +10,7 @@ import { Notifications } from '../notifications/notifications.service.js';
 import { Problem } from '../problems/problem.js';
 import { DestinationLimit, type SendPermission } from '../throttling/destination-limit.js';
 import type { MethodType } from '../two-factor/policy.js';
+import { Owners } from '../users/owners.service.js';
 import { markEmailVerified, markPhoneVerified } from '../users/user.queries.js';
 import { Users } from '../users/users.service.js';
 import type { ChallengePurpose } from './challenge.entity.js';
@@ -69,6 +70,9 @@ export type Answer<T> = { ok: true; value: T } | { ok: false; refusal: Refusal }
 /** What the provider says who made a code; `exhausted` where it answers no more guesses. */
 type RemoteVerdict = Verdict | { ok: false; reason: 'expired' | 'exhausted' };
 
+/** What a stranger can ask for: its failures say nothing about the owner. */
+const NOBODYS_YET: readonly ChallengePurpose[] = ['first_factor', 'reset', 'registration'];
+
 /** Asks devices and checks their answers: locks, counts, stores and audits for every method and every flow. */
 @Injectable()
 export class Challenges {
@@ -76,6 +80,7 @@ export class Challenges {
     @InjectEntityManager() private readonly db: EntityManager,
     private readonly methods: Methods,
     private readonly users: Users,
+    private readonly owners: Owners,
     private readonly destinationLimit: DestinationLimit,
     private readonly notifications: Notifications,
     private readonly verifications: Verifications,
@@ -99,7 +104,7 @@ export class Challenges {
     const challengeId = uuidv7();
     const permission: SendPermission = permitted ? { allowed: true } : await this.permissionToSend(tx, device);
     const question: Question = permission.allowed
-      ? method.ask(this.stateOf(device), { challengeId, purpose })
+      ? await this.questionTo(tx, device, challengeId, purpose)
       : { codeHash: null, message: null };
     const inserted = await insertChallenge(
       tx,
@@ -121,7 +126,7 @@ export class Challenges {
     return {
       challengeId,
       expiresIn: ttlSeconds,
-      codeSent: question.message !== null || question.verification !== undefined,
+      codeSent: permission.allowed && method.sends,
       resendIn: permission.allowed ? this.cooldownOf(device) : permission.retryAfter,
     };
   }
@@ -141,7 +146,7 @@ export class Challenges {
     const permission = await this.permissionToSend(tx, device);
     if (!permission.allowed) throw new Problem('code_recently_sent', { retryAfter: permission.retryAfter });
     const { purpose } = state;
-    const question = this.methods.get(device.type).ask(this.stateOf(device), { challengeId, purpose });
+    const question = await this.questionTo(tx, device, challengeId, purpose);
     if (!(await retargetChallenge(tx, challengeId, device.id, question.codeHash))) {
       return { ok: false, refusal: { reason: 'used' } };
     }
@@ -155,12 +160,13 @@ export class Challenges {
    */
   async answer<T>(
     challengeId: string,
+    purpose: ChallengePurpose,
     code: string,
     client: Client,
     act: (tx: EntityManager, proof: Proof) => Promise<T>,
   ): Promise<Answer<T>> {
-    const spent = await spendAttempt(this.db, challengeId, this.config.codes);
-    if (!spent) return { ok: false, refusal: await this.findRefusal(challengeId) };
+    const spent = await spendAttempt(this.db, challengeId, purpose, this.config.codes);
+    if (!spent) return { ok: false, refusal: await this.findRefusal(challengeId, purpose) };
     const remote = await this.askProvider(spent, code);
     return this.db.transaction(async (tx): Promise<Answer<T>> => {
       // The user before anything of his, here and everywhere: in two orders two requests could wait for each other.
@@ -194,9 +200,25 @@ export class Challenges {
   }
 
   /** Why a challenge takes no attempt now. */
-  async findRefusal(challengeId: string): Promise<Refusal> {
+  async findRefusal(challengeId: string, purpose: ChallengePurpose): Promise<Refusal> {
     const state = await findChallengeState(this.db, challengeId);
-    return state ? this.refusalOf(state) : { reason: 'unknown' };
+    return state?.purpose === purpose ? this.refusalOf(state) : { reason: 'unknown' };
+  }
+
+  /**
+   * What goes out for a challenge. Where somebody registers with an address that has an account its owner is told
+   * instead, now and at every repetition, and no code is right: the answer does not tell which of both happened.
+   */
+  private async questionTo(
+    tx: EntityManager,
+    device: OtpDevice,
+    challengeId: string,
+    purpose: ChallengePurpose,
+  ): Promise<Question> {
+    const owner = purpose === 'registration' ? await this.owners.findOf(tx, device) : null;
+    if (!owner) return this.methods.get(device.type).ask(this.stateOf(device), { challengeId, purpose });
+    await this.owners.tell(tx, owner, device.address);
+    return { codeHash: null, message: null };
   }
 
   private refusalOf(state: ChallengeState): Refusal {
@@ -279,7 +301,7 @@ export class Challenges {
     const { userId, type, failures } = spent;
     await this.audit.record(tx, 'second-factor.failed', { userId, client }, { method: type, reason, failures });
     // Once in a row of failures, not at each: whoever guesses must not be able to flood the owner's mailbox either.
-    if (failures !== FAILURES_BEFORE_PAUSE || spent.purpose === 'first_factor' || spent.purpose === 'reset') return;
+    if (failures !== FAILURES_BEFORE_PAUSE || NOBODYS_YET.includes(spent.purpose)) return;
     const user = await this.users.findActive(userId, tx);
     if (user?.email) {
       await this.notifications.enqueue(tx, { kind: 'wrong-codes', to: user.email }, { locale: user.locale, userId });

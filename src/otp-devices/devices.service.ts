@@ -6,6 +6,7 @@ import { Audit } from '../audit/audit.service.js';
 import type { Client } from '../audit/client.js';
 import { Config } from '../config/config.js';
 import { SecretBox } from '../crypto/secret-box.js';
+import { IdentityRules } from '../identity-rules/identity-rules.service.js';
 import { Notifications } from '../notifications/notifications.service.js';
 import { Problem } from '../problems/problem.js';
 import type { Principal } from '../tokens/principal.js';
@@ -31,6 +32,7 @@ import {
   renameDevice,
 } from './otp-device.queries.js';
 import type { CreateDeviceDto, UpdateDeviceDto } from './otp-devices.dto.js';
+import { OwnAddresses } from './own-addresses.service.js';
 import { deleteSheet, replaceSheet } from './recovery-code.queries.js';
 
 export interface CreatedDevice {
@@ -46,8 +48,10 @@ export class Devices {
     private readonly methods: Methods,
     private readonly recoveryCodes: RecoveryCodesMethod,
     private readonly challenges: Challenges,
+    private readonly addresses: OwnAddresses,
     private readonly twoFactor: TwoFactor,
     private readonly users: Users,
+    private readonly rules: IdentityRules,
     private readonly notifications: Notifications,
     private readonly audit: Audit,
     private readonly box: SecretBox,
@@ -83,6 +87,7 @@ export class Devices {
       account: user.email ?? user.username ?? user.phoneNumber ?? user.id,
     });
     if (!created.ok) throw new Problem('validation_failed', { errors: created.errors });
+    if (method.sends) await this.requireAllowed(method.type, created.address, client);
     return this.db.transaction(async (tx) => {
       await lockUser(tx, userId);
       const device = await insertPendingDevice(tx, {
@@ -102,11 +107,12 @@ export class Devices {
   }
 
   /** Sends a code to a device that receives codes, to confirm it. */
-  async challenge(userId: string, deviceId: string): Promise<number> {
+  async challenge(userId: string, deviceId: string, client: Client): Promise<number> {
     const device = await this.getOwn(userId, deviceId);
     if (device.expired) throw new Problem('device_expired');
     const method = this.methods.get(device.type);
     if (!method.sends || device.confirmedAt !== null) throw new Problem('method_not_allowed');
+    await this.requireAllowed(device.type, device.address, client);
     const resendIn = await this.db.transaction(async (tx) => {
       await lockUser(tx, userId);
       return this.askToConfirm(tx, device, method);
@@ -117,6 +123,7 @@ export class Devices {
   /**
    * Confirms a pending device with a code that it gave. `complete` runs in the same transaction, before everything
    * that was open for the user becomes void. With the first device come the recovery codes, which it is given to show.
+   * @throws Problem identity_taken, where a registration claimed the address and somebody else was quicker
    */
   async confirm<T>(
     userId: string,
@@ -130,16 +137,24 @@ export class Devices {
     if (pending.expired) throw new Problem('device_expired');
     const challenge = await findLatestChallenge(this.db, deviceId, 'confirm');
     if (!challenge) throw new Problem('invalid_code');
-    const answer = await this.challenges.answer(challenge.id, code, client, async (tx, proof) => {
+    const answer = await this.challenges.answer(challenge.id, 'confirm', code, client, async (tx, proof) => {
+      if (!(await this.addresses.adopt(tx, pending, client))) {
+        // Returned, not thrown: the device that claims what another one has must go.
+        await deleteDevice(tx, deviceId);
+        return null;
+      }
       if (!(await confirmDevice(tx, deviceId))) throw new Problem('device_expired');
       if (this.methods.get(proof.type).preferredOnceConfirmed) await this.twoFactor.prefer(tx, userId, proof.type);
       await this.audit.record(tx, 'device.confirmed', { userId, client }, { deviceId, method: proof.type });
       await this.tell(tx, userId, 'device-added', pending);
       const value = await complete(tx, proof, await this.firstRecoveryCodes(tx, userId, client));
       await bumpEpoch(tx, userId);
-      return value;
+      return { value };
     });
-    if (answer.ok) return answer.value;
+    if (answer.ok) {
+      if (answer.value === null) throw new Problem('identity_taken', { detail: PROVED_BY_ANOTHER });
+      return answer.value.value;
+    }
     const { refusal } = answer;
     // No code token is involved, so "sign in again" would be the wrong advice: another code is what is needed.
     if (refusal.reason === 'expired' || refusal.reason === 'void') throw new Problem('invalid_code');
@@ -221,6 +236,12 @@ export class Devices {
     return { deviceId, codes: made.map(({ code }) => code) };
   }
 
+  /** Told: the address is one that the user himself has just typed. */
+  private requireAllowed(type: MethodType, address: string | null, client: Client): Promise<void> {
+    const named = type === 'sms' ? { phoneNumber: address } : { email: address };
+    return this.rules.requireAllowed('codes', { ...named, ip: client.ip }, client);
+  }
+
   private async getAllowedMethod(principal: Principal, type: MethodType): Promise<Method> {
     const { policy } = await this.twoFactor.factsOf(this.db, principal.userId);
     const allowed = principal.kind === 'enrollment' ? principal.methods : policy.trusted;
@@ -250,6 +271,8 @@ export class Devices {
     await this.notifications.enqueue(tx, message, { locale: user.locale, userId });
   }
 }
+
+const PROVED_BY_ANOTHER = 'Somebody else has proved this address first. Add another one with POST /otp-devices.';
 
 function preferable({ type, confirmedAt }: OtpDevice): 'email' | 'sms' | 'totp' {
   if (confirmedAt === null || type === 'recovery_codes') throw new Problem('method_not_allowed');

@@ -19,7 +19,8 @@ export interface PendingDevice {
 
 /**
  * Inserts a pending device in place of the user's other pending ones of the type: asking again replaces only what was
- * never confirmed. An address that the user enrolled before gives the device that there is.
+ * never confirmed. An address that the user enrolled before gives the device that there is; one that may wait longer
+ * keeps its time.
  */
 export async function insertPendingDevice(tx: EntityManager, device: PendingDevice): Promise<OtpDevice> {
   await rowsOf(
@@ -35,7 +36,8 @@ export async function insertPendingDevice(tx: EntityManager, device: PendingDevi
      VALUES ($1, $2, $3, $4, $5, $6, now(), now() + make_interval(secs => $7))
      ON CONFLICT (user_id, type, address) WHERE address IS NOT NULL DO UPDATE SET
        name = CASE WHEN excluded.name = '' THEN otp_devices.name ELSE excluded.name END,
-       expires_at = CASE WHEN otp_devices.confirmed_at IS NULL THEN excluded.expires_at END
+       expires_at = CASE WHEN otp_devices.confirmed_at IS NULL
+                         THEN greatest(otp_devices.expires_at, excluded.expires_at) END
      RETURNING ${COLUMNS}`,
     [device.id, device.userId, device.type, device.name, device.address, device.sealedSecret, device.ttlSeconds],
   );

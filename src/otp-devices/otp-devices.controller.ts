@@ -98,7 +98,13 @@ export class OtpDevicesController {
       email: { summary: 'A mailbox', value: EXAMPLE_EMAIL_DEVICE },
     },
   })
-  @Problems('method_not_allowed', 'two_factor_not_configured', 'code_recently_sent')
+  @Problems(
+    'identity_refused',
+    'address_refused',
+    'method_not_allowed',
+    'two_factor_not_configured',
+    'code_recently_sent',
+  )
   async create(
     @Body() body: CreateDeviceDto,
     @CurrentPrincipal() principal: Principal,
@@ -165,12 +171,20 @@ export class OtpDevicesController {
     summary: 'Send another code to a mailbox or phone that is not confirmed yet',
   })
   @ApiAcceptedResponse({ type: ResendDto, description: 'Sent.' })
-  @Problems('not_found', 'device_expired', 'method_not_allowed', 'code_recently_sent')
+  @Problems(
+    'identity_refused',
+    'address_refused',
+    'not_found',
+    'device_expired',
+    'method_not_allowed',
+    'code_recently_sent',
+  )
   async challenge(
     @Param('id', ParseUUIDPipe) id: string,
     @CurrentPrincipal() { userId }: Principal,
+    @CurrentClient() client: Client,
   ): Promise<ResendDto> {
-    return { resendIn: await this.devices.challenge(userId, id) };
+    return { resendIn: await this.devices.challenge(userId, id, client) };
   }
 
   private async shown(userId: string, device: OtpDevice): Promise<DeviceDto> {

@@ -1,5 +1,6 @@
 import { Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
+import { IdentityRulesModule } from '../identity-rules/identity-rules.module.js';
 import { TwoFactorModule } from '../two-factor/two-factor.module.js';
 import { UsersModule } from '../users/users.module.js';
 import { Challenge } from './challenge.entity.js';
@@ -12,12 +13,23 @@ import { SmsMethod } from './methods/sms.js';
 import { TotpMethod } from './methods/totp.js';
 import { OtpDevice } from './otp-device.entity.js';
 import { OtpDevicesController } from './otp-devices.controller.js';
+import { OwnAddresses } from './own-addresses.service.js';
 import { Verifications } from './verifications.service.js';
 
 @Module({
-  imports: [TypeOrmModule.forFeature([OtpDevice, Challenge]), UsersModule, TwoFactorModule],
+  imports: [TypeOrmModule.forFeature([OtpDevice, Challenge]), UsersModule, IdentityRulesModule, TwoFactorModule],
   controllers: [OtpDevicesController],
-  providers: [Devices, Challenges, Verifications, Methods, EmailMethod, SmsMethod, TotpMethod, RecoveryCodesMethod],
-  exports: [Devices, Challenges, Methods],
+  providers: [
+    Devices,
+    OwnAddresses,
+    Challenges,
+    Verifications,
+    Methods,
+    EmailMethod,
+    SmsMethod,
+    TotpMethod,
+    RecoveryCodesMethod,
+  ],
+  exports: [Devices, OwnAddresses, Challenges, Methods],
 })
 export class OtpDevicesModule {}

@@ -34,7 +34,11 @@ export async function hasUnusedCode(tx: EntityManager, deviceId: string, hashes:
 }
 
 /** Uses a code up: of parallel attempts one gets how many are left, the others null. */
-export function useCode(tx: EntityManager, deviceId: string, hashes: readonly Buffer[]): Promise<{ left: number } | null> {
+export function useCode(
+  tx: EntityManager,
+  deviceId: string,
+  hashes: readonly Buffer[],
+): Promise<{ left: number } | null> {
   return firstRow<{ left: number }>(
     tx,
     `WITH used AS (UPDATE recovery_codes SET used_at = now()

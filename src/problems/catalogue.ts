@@ -17,6 +17,11 @@ const entries = {
     title: 'The link is not valid',
     detail: 'The link was used, has expired, or a newer one was sent. Ask for another.',
   },
+  invalid_invitation: {
+    status: 400,
+    title: 'The invitation is not valid',
+    detail: 'The invitation was accepted, has expired, was revoked, or was sent again. Ask whoever invited you.',
+  },
   redirect_not_allowed: {
     status: 400,
     title: 'The redirect is not allowed',
@@ -26,6 +31,18 @@ const entries = {
     status: 400,
     title: 'A webhook cannot lead there',
     detail: 'Send an https URL of a public host, without user name, password and fragment.',
+  },
+  identity_refused: {
+    status: 400,
+    title: 'Not accepted here',
+    detail:
+      'The operator does not accept what stands in the fields listed in "errors". Use something else, or ask him.',
+  },
+  identity_proof_not_accepted: {
+    status: 400,
+    title: 'The provider cannot be asked about that',
+    detail:
+      'What was sent cannot prove an identity of this provider. Most take a code or an ID token; only Google and Facebook say whom an access token was made for.',
   },
   malformed_body: {
     status: 400,
@@ -52,6 +69,12 @@ const entries = {
     status: 401,
     title: 'Wrong identifier or password',
     detail: 'No active account matches the identifier and password that were sent.',
+  },
+  identity_not_proved: {
+    status: 401,
+    title: 'The provider does not vouch for that',
+    detail:
+      'What was sent is not valid, was made for another application, has expired or was used before. Begin again at the provider, with a new nonce.',
   },
   invalid_code: {
     status: 401,
@@ -143,10 +166,38 @@ const entries = {
     title: 'Only administrators may do this',
     detail: 'Your account does not have the role "admin". Ask an administrator.',
   },
+  address_refused: {
+    status: 403,
+    title: 'Your network address is refused',
+    detail:
+      'Neither registrations nor requests for codes are accepted from it, perhaps for a while only. Ask the operator.',
+  },
+  address_change_off: {
+    status: 403,
+    title: 'Addresses cannot be changed here',
+    detail: 'This service does not let users change their addresses. Ask an administrator.',
+  },
   registration_closed: {
     status: 403,
     title: 'Registration is closed',
     detail: 'This service does not accept new accounts. Ask an administrator for one.',
+  },
+  invitations_closed: {
+    status: 403,
+    title: 'Nobody can be invited',
+    detail: 'This service does not let its users invite others. Ask an administrator.',
+  },
+  invitation_for_another_address: {
+    status: 403,
+    title: 'The invitation is for another address',
+    detail:
+      'The account that you are signed in to has not proved the address that was invited. Sign out and open the invitation again, or sign in to the account of that address.',
+  },
+  account_not_proved: {
+    status: 403,
+    title: 'The account of the address is not proved',
+    detail:
+      'An account names this address and is protected by something else, but has never proved the address. Sign in to it and prove it with a code, or ask an administrator; then open the invitation again.',
   },
   not_found: {
     status: 404,
@@ -161,7 +212,45 @@ const entries = {
   identity_taken: {
     status: 409,
     title: 'The address or name is taken',
-    detail: 'An account with this e-mail address or username exists. Sign in, or choose another.',
+    detail:
+      'An account with this address or username, or with one that looks like it, exists. Sign in, or choose another.',
+  },
+  already_invited: {
+    status: 409,
+    title: 'The address is invited already',
+    detail: 'An invitation of yours to this address is open. Send it again with POST /api/v1/invitations/{id}/resend.',
+  },
+  invitation_not_open: {
+    status: 409,
+    title: 'The invitation is not open',
+    detail:
+      'It was accepted, has expired or was revoked, so there is nothing to do with it. Invite again if you need to.',
+  },
+  identity_connected_elsewhere: {
+    status: 409,
+    title: 'The identity belongs to another account',
+    detail: 'Sign in with it, and disconnect it there first.',
+  },
+  provider_already_connected: {
+    status: 409,
+    title: 'The provider is connected already',
+    detail: 'The account has another identity of this provider. Disconnect that one first.',
+  },
+  last_way_in: {
+    status: 409,
+    title: 'Nothing would be left to sign in with',
+    detail: 'Choose a password, prove an e-mail address or phone number, or connect another provider first.',
+  },
+  address_not_confirmed: {
+    status: 409,
+    title: 'The address is not confirmed',
+    detail: 'Add the address as a device with POST /otp-devices and confirm it first.',
+  },
+  identity_needed: {
+    status: 409,
+    title: 'This is still needed',
+    detail:
+      'Without it nothing would identify you, or no second factor could be asked. Add another address or name, or enroll a device, first.',
   },
   device_already_confirmed: {
     status: 409,
@@ -229,6 +318,12 @@ const entries = {
     title: 'Too many sign-ins are open',
     detail: 'Finish one of the open sign-ins, or wait as long as Retry-After says until one expires.',
   },
+  too_many_invitations: {
+    status: 429,
+    title: 'Too many invitations',
+    detail:
+      'You have invited as many people as you may in a day, or this address as often as you may. Wait as long as Retry-After says.',
+  },
   code_recently_sent: {
     status: 429,
     title: 'A code was sent a moment ago',
@@ -253,6 +348,12 @@ const entries = {
     status: 503,
     title: 'Not available at the moment',
     detail: 'A part that this request needs does not answer. Wait as long as Retry-After says.',
+  },
+  provider_unavailable: {
+    status: 503,
+    title: 'The provider cannot be asked at the moment',
+    detail:
+      'Nothing of yours was used up. Wait as long as Retry-After says and send the same again, or sign in another way.',
   },
 } satisfies Record<string, CatalogueEntry>;
 

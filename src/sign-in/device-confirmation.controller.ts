@@ -52,6 +52,7 @@ export class DeviceConfirmationController {
     'method_not_allowed',
     'not_found',
     'device_already_confirmed',
+    'identity_taken',
     'device_expired',
     'retry_too_soon',
     'too_many_failures',

@@ -1,10 +1,12 @@
-/** What the two pages behind the links of our messages show. They hold no secret: their script reads the token. */
+/** What the pages behind the links of our messages show. They hold no secret: their script reads the token. */
 export interface LinkPage {
   title: string;
   /** The form that posts; its fields are named like the properties of the request's body. */
   form: string;
   /** Where the form is posted to, below the API's prefix. */
   route: string;
+  /** Where its script is, below our root. */
+  script: string;
 }
 
 export const MAGIC_LINK_PAGE: LinkPage = {
@@ -13,6 +15,7 @@ export const MAGIC_LINK_PAGE: LinkPage = {
   form: `<p>Press the button to sign in with your link. It works once.</p>
 <button>Sign in</button>`,
   route: 'auth/magic-link/redeem',
+  script: 'link-pages.js',
 };
 
 export const RESET_PASSWORD_PAGE: LinkPage = {
@@ -21,11 +24,12 @@ export const RESET_PASSWORD_PAGE: LinkPage = {
 <input id="newPassword" name="newPassword" type="password" autocomplete="new-password" maxlength="128" required autofocus></p>
 <button>Change the password</button>`,
   route: 'auth/password-reset/confirm',
+  script: 'link-pages.js',
 };
 
 /** Pages without inline scripts and without anything from elsewhere. */
 export function linkPage(
-  { title, form, route }: LinkPage,
+  { title, form, route, script }: LinkPage,
   { basePath, frontendUrl, showStatus }: { basePath: string; frontendUrl: string | null; showStatus: boolean },
 ): string {
   const back = frontendUrl === null ? '' : `<p><a href="${escaped(frontendUrl)}">Back to the application</a></p>\n`;
@@ -44,7 +48,7 @@ h1 { font-size: 1.4rem; }
 label { display: block; }
 input, button { box-sizing: border-box; width: 100%; padding: .6rem; font: inherit; }
 </style>
-<script src="${escaped(basePath)}/link-pages.js" defer></script>
+<script src="${escaped(basePath)}/${script}" defer></script>
 </head>
 <body>
 <main>

@@ -1,5 +1,6 @@
-import { Body, Controller, HttpCode, Post } from '@nestjs/common';
+import { Body, Controller, HttpCode, Post, Req } from '@nestjs/common';
 import { ApiAcceptedResponse, ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
+import type { FastifyRequest } from 'fastify';
 import { CurrentClient, type Client } from '../audit/client.js';
 import { Problems } from '../problems/answers.js';
 import { Problem } from '../problems/problem.js';
@@ -7,6 +8,7 @@ import { ThrottledAs } from '../throttling/ip-throttle.guard.js';
 import { Public } from '../tokens/access.js';
 import { EndsSessions } from '../tokens/ends-sessions.js';
 import { AnswersTokens } from '../tokens/cookie-answers.js';
+import { CodeRequests } from './code-requests.js';
 import { Links } from './links.service.js';
 import { PasswordReset } from './password-reset.service.js';
 import { SentProofs } from './sent-proofs.service.js';
@@ -26,6 +28,7 @@ import {
 export class LinksController {
   constructor(
     private readonly proofs: SentProofs,
+    private readonly codeRequests: CodeRequests,
     private readonly links: Links,
     private readonly reset: PasswordReset,
   ) {}
@@ -40,9 +43,14 @@ export class LinksController {
     description: 'The answer is the same whether or not anybody has the identifier.',
   })
   @ApiAcceptedResponse({ type: SentDto, description: 'Sent, if there is such an account.' })
-  @Problems('redirect_not_allowed', 'code_recently_sent')
-  async magicLink(@Body() { identifier, redirectTo }: AskForLinkDto): Promise<SentDto> {
-    return { resendIn: await this.proofs.requestMagicLink(identifier, redirectTo) };
+  @Problems('authentication_required', 'redirect_not_allowed', 'address_refused', 'code_recently_sent')
+  async magicLink(
+    @Body() { identifier, redirectTo }: AskForLinkDto,
+    @Req() request: FastifyRequest,
+    @CurrentClient() client: Client,
+  ): Promise<SentDto> {
+    await this.codeRequests.requireAllowed(request, identifier);
+    return { resendIn: await this.proofs.requestMagicLink(identifier, redirectTo, client) };
   }
 
   @Post('magic-link/redeem')
@@ -75,9 +83,9 @@ export class LinksController {
       'A link by mail, or a code by text message where the account has no mailbox. The answer is the same whether or not anybody has the identifier.',
   })
   @ApiAcceptedResponse({ type: SentDto, description: 'Sent, if there is such an account.' })
-  @Problems('code_recently_sent')
-  async passwordReset(@Body() { identifier }: AskForResetDto): Promise<SentDto> {
-    return { resendIn: await this.proofs.requestPasswordReset(identifier) };
+  @Problems('address_refused', 'code_recently_sent')
+  async passwordReset(@Body() { identifier }: AskForResetDto, @CurrentClient() client: Client): Promise<SentDto> {
+    return { resendIn: await this.proofs.requestPasswordReset(identifier, client) };
   }
 
   @EndsSessions()

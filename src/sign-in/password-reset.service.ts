@@ -64,7 +64,7 @@ export class PasswordReset {
     const challenge = user?.active ? await findLatestChallengeOf(this.db, user.id, 'reset') : null;
     const answer =
       challenge &&
-      (await this.challenges.answer(challenge.id, code, client, async (tx, { userId }) => {
+      (await this.challenges.answer(challenge.id, 'reset', code, client, async (tx, { userId }) => {
         this.users.requireGoodPassword('newPassword', newPassword, await this.users.getActive(userId, tx));
         await this.replace(tx, userId, passwordHash, client);
       }));

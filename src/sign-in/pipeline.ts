@@ -29,7 +29,9 @@ export type FirstFactor =
   /** The password, whose hash was the one given. */
   | { proof: 'password'; passwordHash: string | null; trustedBrowserToken?: string | undefined }
   /** A message was read: a code or a link, through this channel. */
-  | { proof: 'email' | 'sms' };
+  | { proof: 'email' | 'sms' }
+  /** A provider of identities vouched for him. */
+  | { proof: 'social' };
 
 export type Outcome = { ok: true; result: SignInResult } | { ok: false; code: 'two_factor_not_configured' };
 
@@ -94,6 +96,7 @@ export class SignInPipeline {
     const decision = decideAfterFirstFactor({
       ...facts,
       firstChannel: channelOf(first.proof),
+      federated: first.proof === 'social',
       trustedMethod: trusted?.method ?? null,
     });
     switch (decision.next) {
@@ -179,7 +182,7 @@ export class SignInPipeline {
   }
 }
 
-/** The channel of a first factor that was a message; null for a password. */
+/** The channel of a first factor that was a message; null for a password and for a provider's word. */
 function channelOf(proof: string | undefined): 'email' | 'sms' | null {
   return proof === 'email' || proof === 'sms' ? proof : null;
 }

@@ -7,6 +7,8 @@ import { Audit } from '../audit/audit.service.js';
 import type { Client } from '../audit/client.js';
 import { Config } from '../config/config.js';
 import { SecretBox } from '../crypto/secret-box.js';
+import type { Named } from '../identity-rules/judge.js';
+import { IdentityRules } from '../identity-rules/identity-rules.service.js';
 import { JobRunner } from '../jobs/job-runner.js';
 import { Jobs } from '../jobs/jobs.service.js';
 import type { Tasks } from '../jobs/tasks.js';
@@ -15,7 +17,7 @@ import { Challenges } from '../otp-devices/challenges.service.js';
 import { Devices } from '../otp-devices/devices.service.js';
 import { Methods } from '../otp-devices/methods/registry.js';
 import { Problem } from '../problems/problem.js';
-import { DestinationLimit } from '../throttling/destination-limit.js';
+import { DestinationLimit, type SendPermission } from '../throttling/destination-limit.js';
 import { parseIdentifier, type Identifier } from '../users/identity.js';
 import type { User } from '../users/user.entity.js';
 import { Users } from '../users/users.service.js';
@@ -38,7 +40,7 @@ export interface NewLink {
 
 /** What somebody who names an identifier may have sent to whoever owns it. */
 type Wanted =
-  | { purpose: 'code'; identifier: string; channel: 'email' | 'sms' | null; locale: string | null }
+  | { purpose: 'code'; identifier: string; channel: 'email' | 'sms' | null; locale: string | null; ip: string }
   | { purpose: SentLinkPurpose; identifier: string; redirectTo: string | null };
 
 /**
@@ -51,6 +53,7 @@ export class SentProofs implements OnModuleInit {
     @InjectEntityManager() private readonly db: EntityManager,
     private readonly jobs: Jobs,
     private readonly runner: JobRunner,
+    private readonly rules: IdentityRules,
     private readonly users: Users,
     private readonly devices: Devices,
     private readonly challenges: Challenges,
@@ -67,12 +70,15 @@ export class SentProofs implements OnModuleInit {
   }
 
   /** @returns seconds until another message may be asked for */
-  requestCode(identifier: string, channel: 'email' | 'sms' | undefined, { locale }: Client): Promise<number> {
-    return this.request({ purpose: 'code', identifier, channel: channel ?? null, locale });
+  async requestCode(identifier: string, channel: 'email' | 'sms' | undefined, client: Client): Promise<number> {
+    await this.requireAllowedIp(client);
+    const { locale, ip } = client;
+    return this.request({ purpose: 'code', identifier, channel: channel ?? null, locale, ip });
   }
 
   /** @throws Problem redirect_not_allowed */
-  requestMagicLink(identifier: string, redirectTo: string | undefined): Promise<number> {
+  async requestMagicLink(identifier: string, redirectTo: string | undefined, client: Client): Promise<number> {
+    await this.requireAllowedIp(client);
     // Compared as a whole: a prefix or a pattern would let `https://app.example.com.evil.com` pass.
     if (redirectTo !== undefined && !this.config.server.redirectAllowlist.includes(redirectTo)) {
       throw new Problem('redirect_not_allowed');
@@ -80,20 +86,39 @@ export class SentProofs implements OnModuleInit {
     return this.request({ purpose: 'magic_link', identifier, redirectTo: redirectTo ?? null });
   }
 
-  /** Also as part of a transaction, where somebody else asks for the user. */
-  requestPasswordReset(identifier: string, db: EntityManager = this.db): Promise<number> {
-    return this.request({ purpose: 'password_reset', identifier, redirectTo: null }, db);
+  async requestPasswordReset(identifier: string, client: Client): Promise<number> {
+    await this.requireAllowedIp(client);
+    return this.request({ purpose: 'password_reset', identifier, redirectTo: null });
+  }
+
+  /** As part of a transaction, where somebody else asks for the user. */
+  requestPasswordResetFor(tx: EntityManager, identifier: string): Promise<number> {
+    return this.request({ purpose: 'password_reset', identifier, redirectTo: null }, tx);
+  }
+
+  /** For the account that this transaction has made; nothing where the destination had a message a moment ago. */
+  async sendFirstCode(tx: EntityManager, identifier: string, { locale, ip }: Client): Promise<void> {
+    await this.note(tx, { purpose: 'code', identifier, channel: null, locale, ip });
+  }
+
+  /** Told at once: where somebody asks from says nothing about who has an account. */
+  private requireAllowedIp(client: Client): Promise<void> {
+    return this.rules.requireAllowed('codes', { ip: client.ip }, client);
   }
 
   private async request(wanted: Wanted, db: EntityManager = this.db): Promise<number> {
+    const permission = await db.transaction((tx) => this.note(tx, wanted));
+    if (!permission.allowed) throw new Problem('code_recently_sent', { retryAfter: permission.retryAfter });
+    return this.config.codes.resendCooldownSeconds;
+  }
+
+  private async note(tx: EntityManager, wanted: Wanted): Promise<SendPermission> {
     const destination = parseIdentifier(wanted.identifier)?.canonical ?? wanted.identifier.trim().toLowerCase();
-    return db.transaction(async (tx) => {
-      const permission = await this.destinationLimit.take(tx, destination);
-      if (!permission.allowed) throw new Problem('code_recently_sent', { retryAfter: permission.retryAfter });
-      const id = uuidv7();
-      await this.jobs.enqueue(tx, 'send-proof', { id, sealed: this.box.seal(JSON.stringify(wanted), PURPOSE, id) });
-      return this.config.codes.resendCooldownSeconds;
-    });
+    const permission = await this.destinationLimit.take(tx, destination);
+    if (!permission.allowed) return permission;
+    const id = uuidv7();
+    await this.jobs.enqueue(tx, 'send-proof', { id, sealed: this.box.seal(JSON.stringify(wanted), PURPOSE, id) });
+    return permission;
   }
 
   private async send({ id, sealed }: Tasks['send-proof']): Promise<void> {
@@ -112,6 +137,9 @@ export class SentProofs implements OnModuleInit {
     if (wanted.purpose !== 'code' || identifier === null) return null;
     const channel = identifier.kind === 'phone' ? 'sms' : 'email';
     if ((wanted.channel ?? channel) !== channel || !(await this.canReceive(channel, identifier.canonical))) return null;
+    const named = namedBy(channel, identifier.canonical);
+    if (!(await this.rules.allows('codes', named, tx))) return null;
+    if (!(await this.rules.allows('registration', { ...named, ip: wanted.ip }, tx))) return null;
     return this.users.createOnFirstCode(tx, identifier, wanted.locale);
   }
 
@@ -119,6 +147,8 @@ export class SentProofs implements OnModuleInit {
     const channel = channelOf(user, wanted, asked);
     const address = channel === 'sms' ? user.phoneNumber : user.emailCanonical;
     if (channel === null || address === null || !(await this.canReceive(channel, address))) return false;
+    // Here and not in the request: like somebody unknown, who is refused is told nothing.
+    if (!(await this.rules.allows('codes', namedBy(channel, address), tx))) return false;
     // A username names no destination; the one behind it has limits of its own.
     if (address !== asked && !(await this.destinationLimit.take(tx, address)).allowed) return false;
     if (wanted.purpose === 'code') {
@@ -181,6 +211,10 @@ export class SentProofs implements OnModuleInit {
     url.searchParams.set('token', token);
     return { url: url.href, expiresAt };
   }
+}
+
+function namedBy(channel: 'email' | 'sms', address: string): Named {
+  return channel === 'sms' ? { phoneNumber: address } : { email: address };
 }
 
 /** 256 random bits need no keyed hash; the purpose in it keeps one link from passing for another. */

@@ -12,6 +12,7 @@ import { refreshTokenOf } from '../tokens/bearer.js';
 import { AnswersTokens } from '../tokens/cookie-answers.js';
 import type { AccessPrincipal } from '../tokens/principal.js';
 import { RefreshTokenDto, TokenPairDto } from '../tokens/tokens.dto.js';
+import { CodeRequests } from './code-requests.js';
 import { Refresh } from './refresh.service.js';
 import {
   AskForCodeDto,
@@ -44,6 +45,7 @@ export class SignInController {
     private readonly refresh: Refresh,
     private readonly stepUp: StepUp,
     private readonly proofs: SentProofs,
+    private readonly codeRequests: CodeRequests,
     private readonly config: Config,
   ) {}
 
@@ -109,10 +111,12 @@ export class SignInController {
   })
   @ApiAcceptedResponse({ type: AskedDto, description: 'Asked.' })
   @Problems(
+    'authentication_required',
     'invalid_token',
     'token_expired',
     'token_already_used',
     'too_many_attempts',
+    'address_refused',
     'method_not_allowed',
     'code_recently_sent',
     'retry_too_soon',
@@ -120,6 +124,7 @@ export class SignInController {
   )
   async otp(
     @Body() { codeToken, deviceId, identifier, channel }: AskForCodeDto,
+    @Req() request: FastifyRequest,
     @CurrentClient() client: Client,
   ): Promise<AskedDto> {
     if (codeToken !== undefined && identifier === undefined) return this.signIn.askAgain(codeToken, deviceId);
@@ -128,6 +133,7 @@ export class SignInController {
         errors: [{ field: 'identifier', messages: ['cannot go with a code token or a device'] }],
       });
     }
+    await this.codeRequests.requireAllowed(request, identifier ?? '');
     return { resendIn: await this.proofs.requestCode(identifier ?? '', channel, client) };
   }
 

@@ -1,9 +1,11 @@
 import { Module } from '@nestjs/common';
+import { IdentityRulesModule } from '../identity-rules/identity-rules.module.js';
 import { OtpDevicesModule } from '../otp-devices/otp-devices.module.js';
 import { TwoFactorModule } from '../two-factor/two-factor.module.js';
 import { UsersModule } from '../users/users.module.js';
 import { AccountRemovalController } from './account-removal.controller.js';
 import { AccountRemoval } from './account-removal.service.js';
+import { CodeRequests } from './code-requests.js';
 import { DeviceConfirmationController } from './device-confirmation.controller.js';
 import { LinkPagesController } from './link-pages.controller.js';
 import { LinksController } from './links.controller.js';
@@ -19,7 +21,7 @@ import { TrustedBrowsersController } from './trusted-browsers.controller.js';
 import { TrustedBrowsers } from './trusted-browsers.service.js';
 
 @Module({
-  imports: [UsersModule, TwoFactorModule, OtpDevicesModule],
+  imports: [UsersModule, IdentityRulesModule, TwoFactorModule, OtpDevicesModule],
   controllers: [
     SignInController,
     LinksController,
@@ -34,11 +36,12 @@ import { TrustedBrowsers } from './trusted-browsers.service.js';
     Refresh,
     StepUp,
     SentProofs,
+    CodeRequests,
     Links,
     PasswordReset,
     TrustedBrowsers,
     AccountRemoval,
   ],
-  exports: [SentProofs, AccountRemoval],
+  exports: [SentProofs, AccountRemoval, SignInPipeline],
 })
 export class SignInModule {}

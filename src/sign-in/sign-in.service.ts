@@ -93,7 +93,7 @@ export class SignIn {
     const { challengeId, userId } = this.readCodeToken(codeToken);
     if (trustBrowser) this.trustedBrowsers.requireOn();
     if (deviceId !== undefined) await this.switchDevice(challengeId, userId, deviceId);
-    const answer = await this.challenges.answer(challengeId, code, client, async (tx, proof) => {
+    const answer = await this.challenges.answer(challengeId, 'sign_in', code, client, async (tx, proof) => {
       const result = await this.pipeline.afterSecondFactor(tx, proof, client);
       if (trustBrowser && result.status === 'authenticated') {
         result.trustedBrowserToken = await this.trustedBrowsers.trust(tx, result.user, proof.type, client);
@@ -143,7 +143,7 @@ export class SignIn {
   }
 
   private async answerFirst(challengeId: string, code: string, client: Client): Promise<Outcome | null> {
-    const answer = await this.challenges.answer(challengeId, code, client, (tx, { userId, type }) =>
+    const answer = await this.challenges.answer(challengeId, 'first_factor', code, client, (tx, { userId, type }) =>
       this.pipeline.decide(tx, userId, { proof: type === 'sms' ? 'sms' : 'email' }, client),
     );
     return answer.ok ? answer.value : null;

@@ -68,8 +68,12 @@ export class StepUp {
     code: string,
     client: Client,
   ): Promise<SteppedUpDto> {
-    const answer = await this.challenges.answer(await this.openChallengeOf(device), code, client, (tx, { type }) =>
-      this.renew(tx, principal, type, client),
+    const answer = await this.challenges.answer(
+      await this.openChallengeOf(device),
+      'step_up',
+      code,
+      client,
+      (tx, { type }) => this.renew(tx, principal, type, client),
     );
     if (answer.ok) return answer.value;
     throw problemOf(answer.refusal);
@@ -78,7 +82,7 @@ export class StepUp {
   /** The challenge that was asked; an app needs no asking, so one is opened where none is open. */
   private async openChallengeOf(device: OtpDevice): Promise<string> {
     const latest = await findLatestChallenge(this.db, device.id, 'step_up');
-    const refusal = latest && (await this.challenges.findRefusal(latest.id));
+    const refusal = latest && (await this.challenges.findRefusal(latest.id, 'step_up'));
     if (latest && refusal && !['expired', 'void', 'exhausted'].includes(refusal.reason)) return latest.id;
     if (this.methods.get(device.type).sends) throw new Problem('invalid_code');
     return (await this.open(device)).challengeId;

@@ -21,6 +21,9 @@ describe('acr: the assurance of what was proved', () => {
     [['totp', 'totp'], DEFAULT, 'aal1', 'the same factor twice'],
     [['email', 'email'], WITH_EMAIL, 'aal1', 'the same factor twice'],
     [['email', 'totp'], DEFAULT, 'aal2', 'a code instead of a password, and an app'],
+    [['social'], DEFAULT, 'aal1', 'what a provider asked for is not known'],
+    [['social', 'totp'], DEFAULT, 'aal2', 'a provider’s word, and an app'],
+    [['social', 'email'], DEFAULT, 'aal1', 'e-mail does not count'],
     [['totp', 'password'], DEFAULT, 'aal1', 'the later one must be a second-factor method'],
     [['password', 'totp'], [], 'aal1', 'the operator counts nothing'],
   ])('%j with %j counted → %s: %s', (proved, counted, acr) => {

@@ -1,7 +1,7 @@
 /** `aal1`: one factor, or a second one that does not count; `aal2`: two distinct factors (NIST SP 800-63B-4 §2). */
 export type Acr = 'aal1' | 'aal2';
 
-/** What was proved, in order: `password` or the type of a second-factor method. */
+/** What was proved, in order: `password`, `social` or the type of a second-factor method. */
 export type Proof = string;
 
 /**

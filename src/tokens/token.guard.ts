@@ -1,16 +1,12 @@
 import { Injectable, type CanActivate, type ExecutionContext } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
 import { AuthGuard } from '@nestjs/passport';
-import { InjectEntityManager } from '@nestjs/typeorm';
 import type { FastifyRequest } from 'fastify';
-import type { EntityManager } from 'typeorm';
-import { Clock } from '../clock/clock.js';
 import { Config } from '../config/config.js';
-import { repeatIfCut } from '../database/repeat-reads.js';
 import { Problem } from '../problems/problem.js';
 import { ACCEPTED_KINDS, REQUIRES_ADMIN, REQUIRES_FRESH, type BearerKind } from './access.js';
+import { AccessDemands } from './access-demands.js';
 import { bearerOf } from './bearer.js';
-import { hasDevice } from './session.queries.js';
 import { readTokenHeader } from './token-header.js';
 import { tokenTypes } from './token-kinds.js';
 
@@ -41,8 +37,7 @@ export class TokenGuard implements CanActivate {
   constructor(
     private readonly reflector: Reflector,
     private readonly config: Config,
-    private readonly clock: Clock,
-    @InjectEntityManager() private readonly db: EntityManager,
+    private readonly demands: AccessDemands,
   ) {}
 
   async canActivate(context: ExecutionContext): Promise<boolean> {
@@ -60,25 +55,13 @@ export class TokenGuard implements CanActivate {
     // Only after it was verified: a forged token learns nothing about what the route would accept.
     if (!accepted.includes(kind)) throw new Problem(kind === 'enrollment' ? 'enrollment_required' : 'invalid_token');
 
-    if (this.reflector.get<boolean | undefined>(REQUIRES_ADMIN, context.getHandler())) await this.requireAdmin(request);
-    if (this.reflector.get<boolean | undefined>(REQUIRES_FRESH, context.getHandler())) this.requireFresh(request);
+    if (this.reflector.get<boolean | undefined>(REQUIRES_ADMIN, context.getHandler())) {
+      if (request.principal?.kind !== 'access') throw new Problem('admin_required');
+      await this.demands.requireAdmin(request.principal);
+    }
+    const mustBeFresh = this.reflector.get<boolean | undefined>(REQUIRES_FRESH, context.getHandler());
+    if (mustBeFresh && request.principal?.kind === 'access') this.demands.requireFresh(request.principal);
     return true;
-  }
-
-  private async requireAdmin({ principal }: FastifyRequest): Promise<void> {
-    if (principal?.kind !== 'access' || !principal.roles.includes('admin')) throw new Problem('admin_required');
-    if (principal.acr === 'aal2') return;
-    // A password alone, or a factor that counts less, must not be enough where the admin has a better one.
-    const { aal2Methods, stepUpMaxAgeSeconds: maxAge } = this.config.twoFactor;
-    if (!(await repeatIfCut(() => hasDevice(this.db, principal.userId, aal2Methods)))) return;
-    throw new Problem('insufficient_user_authentication', { stepUp: { acrValues: 'aal2', maxAge } });
-  }
-
-  private requireFresh({ principal }: FastifyRequest): void {
-    if (principal?.kind !== 'access') return;
-    const { stepUpMaxAgeSeconds: maxAge } = this.config.twoFactor;
-    if (this.clock.seconds() - principal.authTime <= maxAge) return;
-    throw new Problem('insufficient_user_authentication', { stepUp: { acrValues: principal.acr, maxAge } });
   }
 }
 

@@ -4,6 +4,7 @@ import { JwtModule, JwtSecretRequestType } from '@nestjs/jwt';
 import { PassportModule } from '@nestjs/passport';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { AccessCheck } from './access.check.js';
+import { AccessDemands } from './access-demands.js';
 import { AccessReader } from './access-reader.js';
 import { AccessTokenStrategy, EnrollmentTokenStrategy } from './bearer.strategies.js';
 import { EndsSessionsInterceptor } from './ends-sessions.js';
@@ -52,12 +53,13 @@ class TokenKeysModule {}
     Tokens,
     LiveSessions,
     AccessReader,
+    AccessDemands,
     IdentityTokens,
     AccessTokenStrategy,
     EnrollmentTokenStrategy,
     AccessCheck,
     { provide: APP_INTERCEPTOR, useClass: EndsSessionsInterceptor },
   ],
-  exports: [TokenSigner, Tokens, LiveSessions, AccessReader, IdentityTokens, TokenKeysModule],
+  exports: [TokenSigner, Tokens, LiveSessions, AccessReader, AccessDemands, IdentityTokens, TokenKeysModule],
 })
 export class TokensModule {}

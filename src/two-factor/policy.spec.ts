@@ -340,6 +340,20 @@ const POLICIES = {
 } as const satisfies Record<string, Policy>;
 type PolicyName = keyof typeof POLICIES;
 
+describe('the first factor was the word of a provider of identities', () => {
+  it.each<[policy: Policy, who: string, facts: UserFacts, decision: AfterFirstFactor]>([
+    [EMAIL_OR_TOTP, 'has an app', { devices: [app] }, ask(app)],
+    [EMAIL_OR_TOTP, 'has an address', {}, ASK_THE_ADDRESS],
+    [EMAIL_OR_TOTP, 'has neither: one is enrolled', { addresses: [] }, enroll('email', 'totp')],
+    [TOTP_REQUIRED, 'has no address', { addresses: [] }, enroll('totp')],
+    [TOTP_REQUIRED, 'has only a disabled app: no way around it', { devices: [disabledApp] }, ask(disabledApp)],
+    [OPTIONAL, 'wants no second factor', {}, IN],
+    [OPTIONAL, 'has opted in', { required: true, devices: [app] }, ask(app)],
+  ])('%j: %s', (policy, _who, facts, decision) => {
+    expect(decideAfterFirstFactor(user(policy, { ...facts, federated: true }))).toEqual(decision);
+  });
+});
+
 describe('the first factor was a message: its channel proves nothing new', () => {
   const byMail: UserFacts = { firstChannel: 'email' };
   const byText: UserFacts = { firstChannel: 'sms', addresses: ['email', 'sms'] };

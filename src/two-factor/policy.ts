@@ -27,6 +27,8 @@ export interface Facts {
   addresses: readonly MethodType[];
   /** What was proved first where that was a message: the same channel proves nothing new. */
   firstChannel?: MethodType | null;
+  /** A provider of identities said this very moment who he is. */
+  federated?: boolean;
   /** What was proved when the user told us to trust the browser that the sign-in comes from. */
   trustedMethod?: MethodType | null;
   /** Methods of which a device can be created. */
@@ -59,7 +61,8 @@ export function requiredBy({ policy, required }: Facts): 'policy' | 'user' | nul
  * 3. a confirmed device of a trusted method, on another channel than the first factor → that one is asked;
  * 4. the fallback, on another channel, where the account has an address for it → that is asked;
  * 5. nobody demands one after all → in;
- * 6. the first factor was a message, so nothing is left to ask by → a device of another channel is enrolled;
+ * 6. the first factor was a message or a provider's word, and nothing is left to ask by → a device is enrolled, of another
+ *    channel; a password is not enough for that, others may have known it for long;
  * 7. otherwise → refused.
  */
 export function decideAfterFirstFactor(facts: Facts): AfterFirstFactor {
@@ -74,7 +77,7 @@ export function decideAfterFirstFactor(facts: Facts): AfterFirstFactor {
   if (fallback) return { next: 'second_factor_required', ask: { address: fallback } };
 
   if (!demanded) return { next: 'authenticated' };
-  const methods = facts.firstChannel ? enrollableMethods(facts) : [];
+  const methods = facts.firstChannel || facts.federated ? enrollableMethods(facts) : [];
   return methods.length > 0
     ? { next: 'enrollment_required', methods }
     : { next: 'refused', reason: 'two_factor_not_configured' };

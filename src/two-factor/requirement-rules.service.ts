@@ -21,7 +21,7 @@ import {
   type RuleDemand,
   type RuleScope,
 } from './requirement-rules.queries.js';
-import type { RequirementRule } from './requirement.js';
+import { strictestOf, type RequirementRule } from './requirement.js';
 import { endSessionsIn, type SessionScope } from './situations.queries.js';
 
 /** For a rule that is about everybody: some seconds at a hundred thousand sessions. */
@@ -79,6 +79,28 @@ export class RequirementRules implements OnModuleInit {
       await this.record(tx, scope, demand, by);
       return { rule: toRule(stored), sessionsEnded: await this.endUnmet(tx, sessionsOf(scope), by) };
     });
+  }
+
+  /**
+   * Adds to a user's own rule, in the caller's transaction: what stands there already is not lowered, and holds at once
+   * where it had a deadline.
+   *
+   * @throws Problem last_admin where no administrator could sign in any more
+   */
+  async raise(
+    tx: EntityManager,
+    userId: string,
+    demand: Pick<RuleDemand, 'required' | 'methods'>,
+    by: By,
+  ): Promise<void> {
+    const scope: RuleScope = { level: 'user', userId };
+    await this.lockUser(tx, userId);
+    const stored = await findUserRule(tx, userId);
+    const raised = { ...(stored ? strictestOf(stored, demand) : demand), deadline: null };
+    await putRule(tx, uuidv7(), scope, raised);
+    await this.requireAdminStillAble(tx);
+    await this.record(tx, scope, raised, by);
+    await this.endUnmet(tx, sessionsOf(scope), by);
   }
 
   /** Takes a rule away; nothing happens where there is none. Less is demanded then, so no session ends. */

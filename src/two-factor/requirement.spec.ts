@@ -6,6 +6,7 @@ import {
   policyOf,
   requirementOf,
   rulesAt,
+  strictestOf,
   type RequirementRule,
   type RuleLevel,
 } from './requirement.js';
@@ -122,6 +123,25 @@ describe('what rules demand together', () => {
     const rules = Object.freeze([optional, him(), everybody()]) as unknown as [RequirementRule, RequirementRule];
     requirementOf(rules);
     expect(rules.map(({ level }) => level)).toEqual(['configuration', 'user', 'global']);
+  });
+});
+
+describe('two demands as one', () => {
+  const demand = (required: boolean, ...methods: MethodType[]) => ({
+    required,
+    methods: methods.length > 0 ? methods : null,
+  });
+  it.each([
+    [demand(false), demand(true), demand(true)],
+    [demand(true), demand(false), demand(true)],
+    [demand(false, 'totp'), demand(true), demand(true, 'totp')],
+    [demand(false), demand(false, 'email', 'totp'), demand(false, 'email', 'totp')],
+    [demand(true, 'sms', 'totp'), demand(false, 'email', 'totp'), demand(true, 'totp')],
+    // nobody can be asked for nothing
+    [demand(true, 'totp'), demand(true, 'email'), demand(true, 'totp')],
+    [demand(true, 'email'), demand(true, 'totp'), demand(true, 'totp')],
+  ])('%j and %j are %j', (one, other, both) => {
+    expect(strictestOf(one, other)).toEqual(both);
   });
 });
 

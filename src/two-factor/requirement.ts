@@ -18,6 +18,8 @@ export interface RequirementRule {
   inForce: boolean;
 }
 
+type Demand = Pick<RequirementRule, 'required' | 'methods'>;
+
 /** What all rules together demand, and the one that decided it. */
 export interface Requirement {
   required: boolean;
@@ -57,6 +59,15 @@ export function requirementOf(rules: readonly [RequirementRule, ...RequirementRu
       decisive[0] ?? configuration,
     ),
   };
+}
+
+/** Two demands as one that is no weaker than either. */
+export function strictestOf(one: Demand, other: Demand): Demand {
+  const methods =
+    one.methods === null || other.methods === null
+      ? (one.methods ?? other.methods)
+      : narrow(one.methods, other.methods);
+  return { required: one.required || other.required, methods };
 }
 
 /** The rules as they will be when a moment has come. */

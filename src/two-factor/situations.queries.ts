@@ -62,7 +62,7 @@ const USERS = `
   FROM users u ${OWN_RULE}
   LEFT JOIN (SELECT user_id, bit_or(${DEVICE_BIT}) AS devices FROM otp_devices
              WHERE confirmed_at IS NOT NULL AND ($2::uuid IS NULL OR user_id = $2) GROUP BY user_id) d ON d.user_id = u.id
-  WHERE u.active AND ($1::text IS NULL OR u.roles @> ARRAY[$1]) AND ($2::uuid IS NULL OR u.id = $2)`;
+  WHERE u.active AND u.registering_until IS NULL AND ($1::text IS NULL OR u.roles @> ARRAY[$1]) AND ($2::uuid IS NULL OR u.id = $2)`;
 const USER_KEY = `roles, ${RULE_KEY}, self, preferred, has_email, has_phone, has_password, devices`;
 
 export function countSituations(db: EntityManager, scope: RuleScope): Promise<StoredSituation[]> {

@@ -1,7 +1,7 @@
 import { dictionary } from '@zxcvbn-ts/language-common';
 
 /** Code points; more than argon2 needs, little enough to hash at once. */
-const PASSWORD_MAX_LENGTH = 128;
+export const PASSWORD_MAX_LENGTH = 128;
 
 const COMMON = new Set(dictionary['passwords-common']);
 

@@ -9,17 +9,24 @@ export class User {
   @Column({ type: 'text', nullable: true })
   email!: string | null;
 
-  /** What makes two spellings the same address; unique. */
+  /** What makes two spellings the same address; unique among those that identify a user. */
   @Column({ type: 'text', nullable: true })
   emailCanonical!: string | null;
+
+  /** False: contact data, which others may have too and nobody signs in with (IDENTITY_FIELDS). */
+  @Column({ type: 'boolean' })
+  emailIdentifies!: boolean;
 
   /** When a code sent to the address came back. */
   @Column({ type: 'timestamptz', nullable: true })
   emailVerifiedAt!: Date | null;
 
-  /** E.164; unique. */
+  /** E.164; unique among those that identify a user. */
   @Column({ type: 'text', nullable: true })
   phoneNumber!: string | null;
+
+  @Column({ type: 'boolean' })
+  phoneIdentifies!: boolean;
 
   /** When a code sent to the number came back. */
   @Column({ type: 'timestamptz', nullable: true })
@@ -35,11 +42,19 @@ export class User {
   @Column({ type: 'text', nullable: true })
   usernameCanonical!: string | null;
 
+  /** The same for two usernames that look alike; unique. */
+  @Column({ type: 'text', nullable: true })
+  usernameSkeleton!: string | null;
+
   @Column({ type: 'text' })
   firstName!: string;
 
   @Column({ type: 'text' })
   lastName!: string;
+
+  /** Fields of the operator's (PROFILE_FIELDS). */
+  @Column({ type: 'jsonb' })
+  profile!: Record<string, string>;
 
   @Column({ type: 'text', array: true })
   roles!: string[];
@@ -48,7 +63,7 @@ export class User {
   @Column({ type: 'boolean' })
   active!: boolean;
 
-  /** argon2id in PHC string format. */
+  /** argon2id in PHC string format, behind the id of its pepper where there is one. */
   @Column({ type: 'text', nullable: true })
   passwordHash!: string | null;
 
@@ -63,6 +78,10 @@ export class User {
   /** Every change of the account's security adds one; open challenges and enrollments of an older epoch are void. */
   @Column({ type: 'integer' })
   epoch!: number;
+
+  /** No account yet: its address has to be proved until then (SIGNUP_VERIFIED_ONLY). It has no identity and opens nothing. */
+  @Column({ type: 'timestamptz', nullable: true })
+  registeringUntil!: Date | null;
 
   @Column({ type: 'timestamptz' })
   createdAt!: Date;

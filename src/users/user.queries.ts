@@ -1,6 +1,7 @@
 import type { EntityManager } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
 import { firstRow, rowsOf } from '../database/sql.js';
+import { skeletonOf } from './lookalikes.js';
 
 export interface NewUser {
   id: string;
@@ -12,6 +13,7 @@ export interface NewUser {
   locale: string | null;
   firstName: string;
   lastName: string;
+  profile: Readonly<Record<string, string>>;
   passwordHash: string | null;
 }
 
@@ -27,33 +29,50 @@ export function newUser(known: Partial<Omit<NewUser, 'id'>>): NewUser {
     locale: null,
     firstName: '',
     lastName: '',
+    profile: {},
     passwordHash: null,
     ...known,
   };
 }
 
-/** Inserts a user; false where the address or the name is taken, also by a registration at this very moment. */
-export async function insertUser(tx: EntityManager, user: NewUser): Promise<boolean> {
+/** Which addresses identify a user, and are his alone then. */
+export interface Identifying {
+  email: boolean;
+  phone: boolean;
+}
+
+/** Inserts a user; false where what identifies him is taken, also by a registration at this very moment. */
+export async function insertUser(tx: EntityManager, user: NewUser, identifying: Identifying): Promise<boolean> {
   const inserted = await firstRow(
     tx,
-    `INSERT INTO users (id, email, email_canonical, username, username_canonical, first_name, last_name, roles, active,
-                        password_hash, phone_number, locale, two_factor_required, created_at, updated_at)
-     VALUES ($1, $2, $3, $4, $5, $6, $7, '{}', true, $8, $9, $10, false, now(), now())
+    `INSERT INTO users (id, email, email_canonical, email_identifies, username, username_canonical, username_skeleton,
+                        phone_number, phone_identifies, first_name, last_name, profile, roles, active, password_hash,
+                        locale, two_factor_required, created_at, updated_at)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, '{}', true, $13, $14, false, now(), now())
      ON CONFLICT DO NOTHING RETURNING id`,
     [
       user.id,
       user.email,
       user.emailCanonical,
+      identifying.email,
       user.username,
       user.usernameCanonical,
+      user.usernameCanonical === null || user.username === null ? null : skeletonOf(user.username),
+      user.phoneNumber,
+      identifying.phone,
       user.firstName,
       user.lastName,
+      user.profile,
       user.passwordHash,
-      user.phoneNumber,
       user.locale,
     ],
   );
   return inserted !== null;
+}
+
+/** Marks a user that is no account until his address is proved. */
+export async function setRegistering(tx: EntityManager, userId: string): Promise<void> {
+  await rowsOf(tx, `UPDATE users SET registering_until = now() + interval '1 day' WHERE id = $1`, [userId]);
 }
 
 /** Removes a user and, with the row, everything that is his; the audit log has no foreign key and stays. */
@@ -64,14 +83,13 @@ export async function deleteUser(tx: EntityManager, userId: string): Promise<voi
 export async function storeProfile(
   tx: EntityManager,
   userId: string,
-  { firstName, lastName, locale }: Pick<NewUser, 'firstName' | 'lastName' | 'locale'>,
+  { firstName, lastName, locale, profile }: Pick<NewUser, 'firstName' | 'lastName' | 'locale' | 'profile'>,
 ): Promise<void> {
-  await rowsOf(tx, 'UPDATE users SET first_name = $2, last_name = $3, locale = $4, updated_at = now() WHERE id = $1', [
-    userId,
-    firstName,
-    lastName,
-    locale,
-  ]);
+  await rowsOf(
+    tx,
+    'UPDATE users SET first_name = $2, last_name = $3, locale = $4, profile = $5, updated_at = now() WHERE id = $1',
+    [userId, firstName, lastName, locale, profile],
+  );
 }
 
 export async function storeRoles(tx: EntityManager, userId: string, roles: readonly string[]): Promise<void> {

@@ -1,73 +1,10 @@
 import { ApiProperty } from '@nestjs/swagger';
-import { IsString, Matches, MaxLength, MinLength, ValidateIf } from 'class-validator';
+import { IsObject, IsString, Matches, MaxLength, MinLength, ValidateIf } from 'class-validator';
 import type { User } from './user.entity.js';
 
-const NAME_MAX_LENGTH = 100;
+export const NAME_MAX_LENGTH = 100;
 /** More than any password that is accepted, so that the rules can say "at most 128" instead of a bare refusal. */
-const PASSWORD_WIRE_LENGTH = 1024;
-
-/** A new account. At least one of `email`, `phoneNumber` and `username` identifies it. */
-export class RegisterDto {
-  @ApiProperty({
-    required: false,
-    format: 'idn-email',
-    maxLength: 254,
-    example: 'ada@example.com',
-    description: 'E-mail address; unique. Required unless a phone number or a username is given.',
-  })
-  @ValidateIf(
-    (body: RegisterDto) => body.email !== undefined || (body.username === undefined && body.phoneNumber === undefined),
-  )
-  @IsString()
-  @MaxLength(254)
-  email?: string;
-
-  @ApiProperty({
-    required: false,
-    maxLength: 64,
-    example: 'ada',
-    description: 'Letters, digits, `.`, `_` and `-`; unique.',
-  })
-  @ValidateIf((body: RegisterDto) => body.username !== undefined)
-  @IsString()
-  @MaxLength(64)
-  username?: string;
-
-  @ApiProperty({
-    required: false,
-    maxLength: 64,
-    example: '+4915112345678',
-    description: 'Phone number with its country code (E.164); unique.',
-  })
-  @ValidateIf((body: RegisterDto) => body.phoneNumber !== undefined)
-  @IsString()
-  @MaxLength(64)
-  phoneNumber?: string;
-
-  @ApiProperty({
-    required: false,
-    maxLength: PASSWORD_WIRE_LENGTH,
-    example: 'three uncommon words',
-    description:
-      'At least 8 characters by default, at most 128; not a common one. Without it the way in is a one-time code.',
-  })
-  @ValidateIf((body: RegisterDto) => body.password !== undefined)
-  @IsString()
-  @MaxLength(PASSWORD_WIRE_LENGTH)
-  password?: string;
-
-  @ApiProperty({ required: false, maxLength: NAME_MAX_LENGTH, example: 'Ada', description: 'First name.' })
-  @ValidateIf((body: RegisterDto) => body.firstName !== undefined)
-  @IsString()
-  @MaxLength(NAME_MAX_LENGTH)
-  firstName?: string;
-
-  @ApiProperty({ required: false, maxLength: NAME_MAX_LENGTH, example: 'Lovelace', description: 'Last name.' })
-  @ValidateIf((body: RegisterDto) => body.lastName !== undefined)
-  @IsString()
-  @MaxLength(NAME_MAX_LENGTH)
-  lastName?: string;
-}
+export const PASSWORD_WIRE_LENGTH = 1024;
 
 /** What a user may change about himself without proving anything. */
 export class UpdateProfileDto {
@@ -96,6 +33,17 @@ export class UpdateProfileDto {
   @MaxLength(35)
   @Matches(/^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$/, { message: 'locale must be a language tag such as de or de-AT' })
   locale?: string | null;
+
+  @ApiProperty({
+    selfRequired: false,
+    type: 'object',
+    additionalProperties: { type: 'string', nullable: true, maxLength: 256 },
+    example: { company: 'Analytical Engines' },
+    description: 'Fields of the operator’s (PROFILE_FIELDS); null takes one away, the others stay.',
+  })
+  @ValidateIf((body: UpdateProfileDto) => body.profile !== undefined)
+  @IsObject()
+  profile?: Record<string, string | null>;
 }
 
 export class ChangePasswordDto {
@@ -155,6 +103,14 @@ export class UserDto {
   @ApiProperty({ type: String, nullable: true, example: 'de-AT', description: 'The language of messages (BCP 47).' })
   locale!: string | null;
 
+  @ApiProperty({
+    type: 'object',
+    additionalProperties: { type: 'string' },
+    example: { company: 'Analytical Engines' },
+    description: 'Fields of the operator’s (PROFILE_FIELDS).',
+  })
+  profile!: Record<string, string>;
+
   @ApiProperty({ type: [String], example: [], description: 'Roles, given by administrators.' })
   roles!: string[];
 
@@ -165,7 +121,13 @@ export class UserDto {
   updatedAt!: string;
 }
 
-export function toUserDto(user: User): UserDto {
+/** What of a user is shown to himself. */
+type ShownUser = Pick<
+  User,
+  Exclude<keyof UserDto, 'emailVerified' | 'phoneVerified'> | 'emailVerifiedAt' | 'phoneVerifiedAt'
+>;
+
+export function toUserDto(user: ShownUser): UserDto {
   return {
     id: user.id,
     email: user.email,
@@ -176,6 +138,7 @@ export function toUserDto(user: User): UserDto {
     firstName: user.firstName,
     lastName: user.lastName,
     locale: user.locale,
+    profile: user.profile,
     roles: user.roles,
     createdAt: user.createdAt.toISOString(),
     updatedAt: user.updatedAt.toISOString(),

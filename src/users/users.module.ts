@@ -1,5 +1,6 @@
 import { Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
+import { Owners } from './owners.service.js';
 import { Passwords } from './password.js';
 import { PepperCheck } from './pepper-check.js';
 import { User } from './user.entity.js';
@@ -9,7 +10,7 @@ import { Users } from './users.service.js';
 @Module({
   imports: [TypeOrmModule.forFeature([User])],
   controllers: [UsersController],
-  providers: [Users, Passwords, PepperCheck],
-  exports: [Users, Passwords],
+  providers: [Users, Owners, Passwords, PepperCheck],
+  exports: [Users, Owners, Passwords],
 })
 export class UsersModule {}

@@ -1,46 +1,67 @@
 import { Injectable } from '@nestjs/common';
 import { InjectRepository } from '@nestjs/typeorm';
-import { IsNull, Not, type EntityManager, type Repository } from 'typeorm';
+import type { EntityManager, Repository } from 'typeorm';
 import { Audit, type By } from '../audit/audit.service.js';
 import type { Client } from '../audit/client.js';
-import { Clock } from '../clock/clock.js';
 import { Config } from '../config/config.js';
 import { matchLocale } from '../notifications/locale.js';
 import { Notifications } from '../notifications/notifications.service.js';
 import { Problem, type FieldError } from '../problems/problem.js';
-import { DestinationLimit } from '../throttling/destination-limit.js';
 import { PasswordFailures } from '../throttling/password-failures.js';
 import { Tokens } from '../tokens/tokens.service.js';
 import { canonicalEmail, canonicalUsername, type Identifier } from './identity.js';
+import { isOfOneAlphabet } from './lookalikes.js';
 import { parsePhone, phoneFault } from './phone.js';
 import { passwordFaults } from './password-rules.js';
 import { Passwords } from './password.js';
 import { User } from './user.entity.js';
-import { insertUser, newUser, replacePassword, type NewUser } from './user.queries.js';
-import type { ChangePasswordDto, RegisterDto, UpdateProfileDto } from './users.dto.js';
+import { changedProfile, profileFaults } from './profile.js';
+import {
+  insertUser,
+  newUser,
+  replacePassword,
+  setRegistering,
+  storeProfile,
+  type Identifying,
+  type NewUser,
+} from './user.queries.js';
+import type { ChangePasswordDto, UpdateProfileDto } from './users.dto.js';
+
+/** What somebody says identifies him, as it was typed. */
+export interface TypedIdentity {
+  email?: string | undefined;
+  username?: string | undefined;
+  phoneNumber?: string | undefined;
+}
 
 @Injectable()
 export class Users {
+  /** What identifies a user from now on (IDENTITY_FIELDS); of those who are there their row says it. */
+  readonly identifying: Identifying;
+
   constructor(
     @InjectRepository(User) private readonly repository: Repository<User>,
     private readonly passwords: Passwords,
     private readonly passwordFailures: PasswordFailures,
-    private readonly destinationLimit: DestinationLimit,
     private readonly notifications: Notifications,
     private readonly tokens: Tokens,
     private readonly audit: Audit,
     private readonly config: Config,
-    private readonly clock: Clock,
-  ) {}
+  ) {
+    const { identityFields } = config.accounts;
+    this.identifying = { email: identityFields.includes('email'), phone: identityFields.includes('phoneNumber') };
+  }
 
-  findByIdentifier(identifier: Identifier): Promise<User | null> {
-    switch (identifier.kind) {
+  /** Whom an identifier names. An address that does not identify names nobody: several users may have it. */
+  async findByIdentifier({ kind, canonical }: Identifier): Promise<User | null> {
+    if (!this.config.accounts.identityFields.includes(kind === 'phone' ? 'phoneNumber' : kind)) return null;
+    switch (kind) {
       case 'email':
-        return this.repository.findOneBy({ emailCanonical: identifier.canonical });
+        return this.repository.findOneBy({ emailCanonical: canonical, emailIdentifies: true });
       case 'phone':
-        return this.repository.findOneBy({ phoneNumber: identifier.canonical });
+        return this.repository.findOneBy({ phoneNumber: canonical, phoneIdentifies: true });
       case 'username':
-        return this.repository.findOneBy({ usernameCanonical: identifier.canonical });
+        return this.repository.findOneBy({ usernameCanonical: canonical });
     }
   }
 
@@ -66,37 +87,17 @@ export class Users {
     return user;
   }
 
-  /**
-   * Registers. Where the address or name is taken the answer looks the same (unless REVEAL_EXISTING_ACCOUNTS) and its
-   * owner is told: an answer that differs would tell strangers who has an account here.
-   */
-  async register(body: RegisterDto, client: Client): Promise<User> {
-    if (!this.config.accounts.signupAllowed) throw new Problem('registration_closed');
-    const identity = this.readIdentity(body);
-    if (body.password !== undefined) this.requireGoodPassword('password', body.password, identity);
-    const passwordHash = body.password === undefined ? null : await this.passwords.hash(body.password);
-    const user = newUser({
-      ...identity,
-      firstName: body.firstName?.trim() ?? '',
-      lastName: body.lastName?.trim() ?? '',
-      locale: client.locale === null ? null : matchLocale(client.locale),
-      passwordHash,
-    });
-    const inserted = await this.repository.manager.transaction(async (tx) => {
-      const created = await this.create(tx, user, { client });
-      if (!created) await this.tellOwner(tx, user, client);
-      return created;
-    });
-    if (inserted) return inserted;
-    if (this.config.accounts.revealExisting) throw new Problem('identity_taken');
-    return this.asIfInserted(user);
-  }
-
-  /** A new account; null where the address or the name is taken, also by a registration at this very moment. */
+  /** A new account; null where what identifies it is taken, also by a registration at this very moment. */
   async create(tx: EntityManager, user: NewUser, by: Partial<By>): Promise<User | null> {
-    if (!(await insertUser(tx, user))) return null;
+    if (!(await insertUser(tx, user, this.identifying))) return null;
     await this.audit.record(tx, 'user.created', { userId: user.id, ...by }, {});
     return this.lockActive(tx, user.id);
+  }
+
+  /** What may become an account. Without identity it opens nothing; it is removed a day later. */
+  async createRegistering(tx: EntityManager, user: NewUser): Promise<void> {
+    await insertUser(tx, user, this.identifying);
+    await setRegistering(tx, user.id);
   }
 
   /**
@@ -106,6 +107,7 @@ export class Users {
   async createOnFirstCode(tx: EntityManager, { kind, canonical }: Identifier, locale: string | null) {
     const { otpAutoCreateAccount, signupAllowed } = this.config.accounts;
     if (!otpAutoCreateAccount || !signupAllowed || kind === 'username') return null;
+    if (!(kind === 'email' ? this.identifying.email : this.identifying.phone)) return null;
     const email = kind === 'email' ? canonical : null;
     const user = newUser({
       email,
@@ -117,20 +119,21 @@ export class Users {
     return this.create(tx, user, {});
   }
 
-  async updateProfile(id: string, changes: UpdateProfileDto, client: Client): Promise<User> {
-    const fields = (['firstName', 'lastName', 'locale'] as const).filter((field) => changes[field] !== undefined);
-    if (fields.length === 0) return this.getActive(id);
-    return this.repository.manager.transaction(async (tx) => {
-      const user = await tx.findOne(User, { where: { id, active: true }, lock: { mode: 'pessimistic_write' } });
-      if (!user) throw new Problem('invalid_token');
-      if (changes.firstName !== undefined) user.firstName = changes.firstName.trim();
-      if (changes.lastName !== undefined) user.lastName = changes.lastName.trim();
-      if (changes.locale !== undefined) user.locale = changes.locale;
-      user.updatedAt = this.clock.now();
-      await tx.save(user);
-      await this.audit.record(tx, 'user.updated', { userId: id, client }, { fields });
-      return user;
-    });
+  /** @throws Problem validation_failed, invalid_token */
+  async updateProfile(tx: EntityManager, id: string, changes: UpdateProfileDto, client: Client): Promise<void> {
+    const user = await this.lockActive(tx, id);
+    if (!user) throw new Problem('invalid_token');
+    const { fields, profile } = this.profileAfter(user, changes);
+    if (fields.length === 0) return;
+    await storeProfile(tx, id, profile);
+    await this.audit.record(tx, 'user.updated', { userId: id, client }, { fields });
+  }
+
+  /** @throws Problem validation_failed */
+  profileAfter(user: User, changes: UpdateProfileDto) {
+    const errors = profileFaults(changes, this.config.accounts);
+    if (errors.length > 0) throw new Problem('validation_failed', { errors });
+    return changedProfile(user, changes);
   }
 
   /**
@@ -178,7 +181,7 @@ export class Users {
   }
 
   /** @throws Problem validation_failed */
-  readIdentity({ email, username, phoneNumber }: RegisterDto) {
+  readIdentity({ email, username, phoneNumber }: TypedIdentity) {
     const emailCanonical = email === undefined ? null : canonicalEmail(email);
     const usernameCanonical = username === undefined ? null : canonicalUsername(username);
     const phone = phoneNumber === undefined ? null : parsePhone(phoneNumber);
@@ -188,6 +191,9 @@ export class Users {
     const errors = [
       ...fault('email', email, emailCanonical, 'must be an e-mail address'),
       ...fault('username', username, usernameCanonical, 'must be 1 to 64 letters, digits, dots, dashes or underscores'),
+      ...(usernameCanonical !== null && !isOfOneAlphabet(usernameCanonical)
+        ? [{ field: 'username', messages: ['must be written in one alphabet'] }]
+        : []),
       ...fault('phoneNumber', phoneNumber, phone, 'must be a phone number with its country code, such as +4930123456'),
       ...(refused ? [{ field: 'phoneNumber', messages: [refused] }] : []),
     ];
@@ -199,36 +205,6 @@ export class Users {
       usernameCanonical,
       phoneNumber: phone?.e164 ?? null,
     };
-  }
-
-  private async tellOwner(tx: EntityManager, wanted: NewUser, client: Client): Promise<void> {
-    const owner = await tx.findOneBy(User, [
-      ...(wanted.emailCanonical ? [{ emailCanonical: wanted.emailCanonical }] : []),
-      ...(wanted.phoneNumber ? [{ phoneNumber: wanted.phoneNumber, email: Not(IsNull()) }] : []),
-      ...(wanted.usernameCanonical ? [{ usernameCanonical: wanted.usernameCanonical, email: Not(IsNull()) }] : []),
-    ]);
-    await this.audit.record(tx, 'user.registration-collided', { userId: owner?.id ?? null, client }, {});
-    if (!owner?.email || !owner.emailCanonical) return;
-    const permission = await this.destinationLimit.take(tx, owner.emailCanonical);
-    if (!permission.allowed) return;
-    const { id: userId, locale } = owner;
-    await this.notifications.enqueue(tx, { kind: 'account-exists', to: owner.email }, { locale, userId });
-  }
-
-  private asIfInserted(wanted: NewUser): User {
-    const now = this.clock.now();
-    return this.repository.create({
-      ...wanted,
-      emailVerifiedAt: null,
-      phoneVerifiedAt: null,
-      roles: [],
-      active: true,
-      preferredMethod: null,
-      twoFactorRequired: false,
-      epoch: 0,
-      createdAt: now,
-      updatedAt: now,
-    });
   }
 }
 

@@ -16,6 +16,7 @@ const PUBLISHED = {
     from: 'two-factor.rule-changed',
     details: ['level', 'role', 'required', 'methods', 'deadline', 'removed'],
   },
+  'invitation.accepted': { from: 'invitation.accepted', details: ['invitationId', 'inviterId', 'newAccount'] },
   'session.revoked': { from: 'session.revoked', details: ['reason'] },
 } as const satisfies Record<string, { from: AuditEventType; details: readonly string[] }>;
 

@@ -16,12 +16,12 @@ describe('docs/configuration.md', () => {
 
   it('has one row for every setting', () => {
     const rows = renderConfigurationDocs().match(/^\| `[A-Z].*$/gm) ?? [];
-    expect(rows.map((row) => /`(\w+)`/.exec(row)?.[1])).toEqual(names);
+    expect(rows.map((row) => /`([\w<>]+)`/.exec(row)?.[1])).toEqual(names);
     expect(rows.filter((row) => row.split(' | ').length !== 4)).toEqual([]);
   });
 
   it('marks secrets', () => {
-    const secret = renderConfigurationDocs().match(/(?<=^\| `)\w+(?=` \(secret\))/gm);
+    const secret = renderConfigurationDocs().match(/(?<=^\| `)[\w<>]+(?=` \(secret\))/gm);
     expect(secret).toEqual([
       'DATABASE_URL',
       'DATABASE_REPLICA_URLS',
@@ -33,6 +33,11 @@ describe('docs/configuration.md', () => {
       'SMTP_URL',
       'TWILIO_AUTH_TOKEN',
       'SIGNING_KEY',
+      'SOCIAL_GOOGLE_CLIENT_SECRET',
+      'SOCIAL_FACEBOOK_CLIENT_SECRET',
+      'SOCIAL_APPLE_CLIENT_SECRET',
+      'SOCIAL_APPLE_PRIVATE_KEY',
+      'OIDC_<NAME>_CLIENT_SECRET',
       'METRICS_TOKEN',
     ]);
   });

@@ -1,10 +1,12 @@
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { readdirSync } from 'node:fs';
 import pg from 'pg';
 import { DataSource } from 'typeorm';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { migrate } from '../../src/database/migrate.js';
 import { migrations } from '../../src/database/migrations.js';
+import { canonicalUsername } from '../../src/users/identity.js';
+import { skeletonOf } from '../../src/users/lookalikes.js';
 import { startApp, type TestApp } from '../support/app.js';
 import { administer, urlOf } from '../support/global-setup.js';
 
@@ -17,11 +19,15 @@ const WITHOUT_ENTITY = [
   'audit_unsealed',
   'destination_sends',
   'failure_counters',
+  'invitations',
   'links',
   'migrations',
   'password_peppers',
   'recovery_codes',
+  'refused_addresses',
   'requirement_rules',
+  'social_identities',
+  'social_proofs',
   'trusted_browsers',
   'webhook_deliveries',
   'webhooks',
@@ -77,6 +83,47 @@ describe('an empty database', () => {
       expect(await source.runMigrations({ transaction: 'each' })).toEqual([]);
     } finally {
       await source.destroy();
+    }
+  });
+});
+
+describe('usernames from before lookalikes were refused', () => {
+  it('keep lookalikes away as new ones do; of two that look alike already the oldest', async () => {
+    const names = ['PayPal', 'paypa1', 'Ren\u00e9', 'анна', 'ЁЛКА', 'νίκος', '山田', 'vvorn0', 'PAYPAI'];
+    const url = await createEmpty();
+    const index = migrations.findIndex(({ name }) => name.startsWith('IdentityAndRegistration'));
+    const source = new DataSource({
+      type: 'postgres',
+      url,
+      installExtensions: false,
+      migrations: migrations.slice(0, index),
+    });
+    await source.initialize();
+    try {
+      await source.runMigrations({ transaction: 'each' });
+      for (const [second, username] of names.entries()) {
+        await source.query(
+          `INSERT INTO users (id, username, username_canonical, first_name, last_name, roles, active, two_factor_required,
+                              created_at, updated_at)
+           VALUES ($1, $2, $3, '', '', '{}', true, false, to_timestamp($4), now())`,
+          [randomUUID(), username, canonicalUsername(username), second],
+        );
+      }
+    } finally {
+      await source.destroy();
+    }
+    try {
+      await migrate(url);
+      const rows = await query(url, 'SELECT username, username_skeleton AS skeleton FROM users ORDER BY created_at');
+      const lookalikes = ['paypa1', 'PAYPAI'];
+      expect(rows).toEqual(
+        names.map((username) => ({
+          username,
+          skeleton: lookalikes.includes(username) ? null : skeletonOf(username),
+        })),
+      );
+    } finally {
+      await drop(url);
     }
   });
 });

@@ -85,6 +85,7 @@ describe('the list of users', () => {
         firstName: '',
         lastName: '',
         locale: null,
+        profile: {},
         roles: [],
         createdAt: expect.any(String) as string,
         updatedAt: expect.any(String) as string,

@@ -3,7 +3,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startApp, type TestApp } from '../support/app.js';
 import { totpCode } from '../support/authenticator.js';
 import type { Answer } from '../support/http.js';
+import { OpenIdProvider } from '../support/openid-provider.js';
 import { firstFactor, PASSWORD, register, secondFactor, type Person } from '../support/people.js';
+import { signInByIdToken } from '../support/social.js';
 
 /** The policies of the README; trusted browsers are on, so that they are in the table. */
 const POLICIES = {
@@ -13,7 +15,7 @@ const POLICIES = {
 } as const;
 type PolicyName = keyof typeof POLICIES;
 
-type WayIn = 'password' | 'mailed code' | 'texted code' | 'magic link' | 'trusted browser';
+type WayIn = 'password' | 'mailed code' | 'texted code' | 'magic link' | 'provider' | 'trusted browser';
 type Who = 'new' | 'mailbox' | 'phone' | 'app' | 'app, opted in' | 'mailbox, opted in' | 'no address';
 
 interface Somebody extends Person {
@@ -46,40 +48,49 @@ const TABLE: Record<PolicyName, Row[]> = {
     ['new', 'mailed code', 'enrolls sms/totp → in: aal2 email otp mfa'],
     ['new', 'texted code', 'asks email → in: aal1 sms email'],
     ['new', 'magic link', 'enrolls sms/totp → in: aal2 email otp mfa'],
+    ['new', 'provider', 'asks email → in: aal1 fed email'],
     ['mailbox', 'password', 'asks email → in: aal1 pwd email'],
     ['mailbox', 'mailed code', 'enrolls sms/totp → in: aal2 email otp mfa'],
     ['mailbox', 'texted code', 'asks email → in: aal1 sms email'],
     ['mailbox', 'magic link', 'enrolls sms/totp → in: aal2 email otp mfa'],
+    ['mailbox', 'provider', 'asks email → in: aal1 fed email'],
     ['mailbox', 'trusted browser', 'in: aal1 pwd'],
     ['phone', 'password', 'asks sms → in: aal2 pwd sms mfa'],
     ['phone', 'mailed code', 'asks sms → in: aal2 email sms mfa'],
     ['phone', 'texted code', 'asks email → in: aal1 sms email'],
     ['phone', 'magic link', 'asks sms → in: aal2 email sms mfa'],
+    ['phone', 'provider', 'asks sms → in: aal2 fed sms mfa'],
     ['phone', 'trusted browser', 'in: aal1 pwd'],
     ['app', 'password', 'asks totp → in: aal2 pwd otp mfa'],
     ['app', 'mailed code', 'asks totp → in: aal2 email otp mfa'],
     ['app', 'texted code', 'asks totp → in: aal2 sms otp mfa'],
     ['app', 'magic link', 'asks totp → in: aal2 email otp mfa'],
+    ['app', 'provider', 'asks totp → in: aal2 fed otp mfa'],
     ['app', 'trusted browser', 'in: aal1 pwd'],
     ['no address', 'password', '403 two_factor_not_configured'],
+    ['no address', 'provider', 'enrolls email/sms/totp → in: aal2 fed otp mfa'],
   ],
   'an app is required': [
     ['new', 'password', 'asks email → enrolls totp → in: aal2 pwd email otp mfa'],
     ['new', 'mailed code', 'enrolls totp → in: aal2 email otp mfa'],
     ['new', 'texted code', 'asks email → enrolls totp → in: aal2 sms email otp mfa'],
     ['new', 'magic link', 'enrolls totp → in: aal2 email otp mfa'],
+    ['new', 'provider', 'asks email → enrolls totp → in: aal2 fed email otp mfa'],
     ['app', 'password', 'asks totp → in: aal2 pwd otp mfa'],
     ['app', 'mailed code', 'asks totp → in: aal2 email otp mfa'],
     ['app', 'texted code', 'asks totp → in: aal2 sms otp mfa'],
     ['app', 'magic link', 'asks totp → in: aal2 email otp mfa'],
+    ['app', 'provider', 'asks totp → in: aal2 fed otp mfa'],
     ['app', 'trusted browser', 'in: aal1 pwd'],
     ['no address', 'password', '403 two_factor_not_configured'],
+    ['no address', 'provider', 'enrolls totp → in: aal2 fed otp mfa'],
   ],
   optional: [
     ['new', 'password', 'in: aal1 pwd'],
     ['new', 'mailed code', 'in: aal1 email'],
     ['new', 'texted code', 'in: aal1 sms'],
     ['new', 'magic link', 'in: aal1 email'],
+    ['new', 'provider', 'in: aal1 fed'],
     ['app', 'password', 'asks totp → in: aal2 pwd otp mfa'],
     ['app', 'mailed code', 'asks totp → in: aal2 email otp mfa'],
     ['app', 'texted code', 'asks totp → in: aal2 sms otp mfa'],
@@ -88,20 +99,35 @@ const TABLE: Record<PolicyName, Row[]> = {
     ['app, opted in', 'mailed code', 'asks totp → in: aal2 email otp mfa'],
     ['app, opted in', 'texted code', 'asks totp → in: aal2 sms otp mfa'],
     ['app, opted in', 'magic link', 'asks totp → in: aal2 email otp mfa'],
+    ['app, opted in', 'provider', 'asks totp → in: aal2 fed otp mfa'],
     ['app, opted in', 'trusted browser', 'in: aal1 pwd'],
     ['mailbox, opted in', 'password', 'asks email → in: aal1 pwd email'],
     ['mailbox, opted in', 'mailed code', 'enrolls sms/totp → in: aal2 email otp mfa'],
     ['mailbox, opted in', 'magic link', 'enrolls sms/totp → in: aal2 email otp mfa'],
     ['no address', 'password', 'in: aal1 pwd'],
+    ['no address', 'provider', 'in: aal1 fed'],
   ],
 };
 
 describe.each(Object.keys(TABLE) as PolicyName[])('the policy: %s', (policy) => {
   let app: TestApp;
+  let idp: OpenIdProvider;
   beforeAll(async () => {
-    app = await startApp({ ...POLICIES[policy], TRUSTED_BROWSER_TTL: '30d', CODE_RESEND_COOLDOWN: 'off' });
+    idp = await OpenIdProvider.start();
+    app = await startApp({
+      ...POLICIES[policy],
+      TRUSTED_BROWSER_TTL: '30d',
+      CODE_RESEND_COOLDOWN: 'off',
+      OIDC_CORP_ISSUER: idp.issuer,
+      OIDC_CORP_CLIENT_ID: 'countersign',
+      OIDC_CORP_CLIENT_SECRET: 'corp-secret',
+    });
+    idp.now = () => app.clock.seconds();
   });
-  afterAll(() => app.close());
+  afterAll(async () => {
+    await app.close();
+    await idp.stop();
+  });
 
   it.each(TABLE[policy])('%s, %s: %s', async (who, way, whatHappens) => {
     const person = await become(who);
@@ -118,6 +144,14 @@ describe.each(Object.keys(TABLE) as PolicyName[])('the policy: %s', (policy) => 
       const { text } = await app.mailbox.next(email, /link/);
       const token = /token=([\w-]+)/.exec(text)?.[1];
       return app.http.post<Result>('/auth/magic-link/redeem', { token });
+    },
+    provider: async ({ id }) => {
+      await app.sql(
+        `INSERT INTO social_identities (id, user_id, provider, issuer, subject, created_at, last_used_at)
+         VALUES ($1, $1, 'corp', $2, $3, now(), now())`,
+        [id, idp.issuer, id],
+      );
+      return signInByIdToken<Result>(app, 'corp', idp, { sub: id, aud: 'countersign' });
     },
     'trusted browser': async (person) => {
       const asked = await firstFactor(app, person.email);

@@ -3,7 +3,7 @@ import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startApp, type TestApp } from '../support/app.js';
 import { totpCode } from '../support/authenticator.js';
-import { firstFactor, personWithTotp, register, secondFactor, signInByMail } from '../support/people.js';
+import { firstFactor, PASSWORD, personWithTotp, register, secondFactor, signInByMail } from '../support/people.js';
 
 /**
  * What a request costs the database, statement by statement, the ends of a transaction included. Signing in is what
@@ -248,5 +248,63 @@ describe('statements of what happens all day', () => {
     expect(me.statements).toEqual(['SELECT sessions, users', 'SELECT users']);
     const again = await statementsOf(() => app.http.get('/users/me', { token: accessToken }));
     expect(again.statements).toEqual(['SELECT users']);
+  });
+});
+
+describe('statements of an invitation', () => {
+  let app: TestApp;
+  beforeAll(async () => {
+    app = await startApp();
+  });
+  afterAll(() => app.close());
+
+  it('8 to invite, 1 a page of the list, 18 to accept with a new account', async () => {
+    const { accessToken: token } = await signInByMail(app, await register(app));
+    await app.http.get('/users/me', { token });
+    const email = 'invited@example.com';
+    const invited = await statementsOf(() => app.http.post('/invitations', { email }, { token }));
+    expect(invited.answer.status).toBe(201);
+    expect(invited.statements).toEqual([
+      'SELECT refused_addresses',
+      'START',
+      'LOCK users',
+      'INSERT invitations',
+      'INSERT destination_sends',
+      'ENQUEUE message',
+      'INSERT audit_events, INSERT audit_unsealed',
+      'COMMIT',
+    ]);
+    expect(invited.statements).toHaveLength(8);
+
+    const list = await statementsOf(() => app.http.get('/invitations', { token }));
+    expect(list.statements).toEqual(['SELECT users, invitations']);
+
+    const { text } = await app.mailbox.next(email, /invited/);
+    const body = { token: /token=([\w-]+)/.exec(text)?.[1], password: PASSWORD };
+    const accepted = await statementsOf(() => app.http.post('/invitations/accept', body));
+    expect(accepted.answer.body['status']).toBe('enrollment_required');
+    expect(accepted.statements).toEqual([
+      // what the token opens, whether its address has an account, whether it may have one
+      'SELECT users, invitations',
+      'SELECT users',
+      'SELECT refused_addresses',
+      'START',
+      'LOCK users',
+      'INSERT users',
+      'INSERT audit_events, INSERT audit_unsealed',
+      'LOCK users',
+      'UPDATE invitations',
+      'UPDATE users',
+      'INSERT audit_events, INSERT audit_unsealed',
+      'ENQUEUE message',
+      'LOCK users',
+      FACTS,
+      'INSERT enrollments',
+      'INSERT audit_events, INSERT audit_unsealed',
+      'COMMIT',
+      // whether other replicas have heard of roles and sessions
+      'SELECT ',
+    ]);
+    expect(accepted.statements).toHaveLength(18);
   });
 });

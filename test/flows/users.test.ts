@@ -41,6 +41,7 @@ describe('registration', () => {
       firstName: 'Ada',
       lastName: 'Lovelace',
       locale: null,
+      profile: {},
       roles: [],
       createdAt: expect.any(String) as string,
       updatedAt: expect.any(String) as string,
@@ -81,10 +82,9 @@ describe('registration', () => {
     await app.mailbox.next(email, /already have an account/);
     await app.mailbox.next(email, /already have an account/);
     expect(app.mailbox.all(email)).toHaveLength(2);
-    const collisions = await app.sql(`SELECT 1 FROM audit_events WHERE user_id = $1 AND type LIKE '%collided'`, [
-      owner.id,
-    ]);
-    expect(collisions).toHaveLength(4);
+    const collisions = () =>
+      app.sql(`SELECT 1 FROM audit_events WHERE user_id = $1 AND type LIKE '%collided'`, [owner.id]);
+    await expect.poll(collisions).toHaveLength(4);
   });
 
   it('variants of one address are one account', async () => {
@@ -163,22 +163,20 @@ describe('registration', () => {
     expect(new Set(answers.map(({ user }) => user.id)).size).toBe(12);
     const users = await app.sql<{ id: string }>('SELECT id FROM users WHERE email_canonical = $1', [email]);
     expect(users).toHaveLength(1);
-    const told = await app.sql(
-      `SELECT type, count(*)::int FROM audit_events
-       WHERE user_id = $1 AND type <> 'message.delivery' GROUP BY type`,
-      [users[0]?.id],
-    );
-    expect(told).toHaveLength(2);
-    expect(told).toEqual(
-      expect.arrayContaining([
-        { type: 'user.created', count: 1 },
-        { type: 'user.registration-collided', count: 11 },
-      ]),
-    );
+    const told = () =>
+      app.sql(
+        `SELECT type, count(*)::int FROM audit_events
+         WHERE user_id = $1 AND type <> 'message.delivery' GROUP BY type ORDER BY type`,
+        [users[0]?.id],
+      );
+    await expect.poll(told).toEqual([
+      { type: 'user.created', count: 1 },
+      { type: 'user.registration-collided', count: 11 },
+    ]);
   });
 
   it.each<[why: string, body: Record<string, unknown>, field: string, message: string]>([
-    ['no identity', {}, 'email', 'email must be a string'],
+    ['no identity', {}, 'email', 'is required, unless phoneNumber or username is given'],
     ['no address', { email: 'ada' }, 'email', 'must be an e-mail address'],
     ['two addresses', { email: 'a@example.com,b@example.com' }, 'email', 'must be an e-mail address'],
     ['a header in it', { email: 'a@example.com\r\nBcc: b@example.com' }, 'email', 'must be an e-mail address'],
@@ -293,9 +291,7 @@ describe('the profile', () => {
     const before = await row();
     const properties = {
       id: person.id,
-      email: 'eve@example.com',
       emailVerified: true,
-      username: 'eve',
       roles: ['admin'],
       isAdmin: true,
       active: false,

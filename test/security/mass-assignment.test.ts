@@ -49,15 +49,22 @@ describe('what a body may not decide', () => {
       token = (await signInByMail(app, person)).accessToken;
     });
 
-    it.each([
-      ...aboutUsers,
-      { password: 'another uncommon thing' },
-      { email: 'else@example.com' },
-      { username: 'root' },
-    ])('a profile with %j, not even the allowed part of it', async (extra) => {
+    it.each([...aboutUsers, { password: 'another uncommon thing' }, { registeringUntil: null }])(
+      'a profile with %j, not even the allowed part of it',
+      async (extra) => {
+        const before = await row(id);
+        const { status, body } = await app.http.patch('/users/me', { firstName: 'Eve', ...extra }, { token });
+        expect([status, body]).toMatchObject([400, { errors: [{ field: Object.keys(extra)[0] }] }]);
+        expect(await row(id)).toEqual(before);
+      },
+    );
+
+    it('an address of somebody else, not even with an allowed part beside it', async () => {
       const before = await row(id);
-      const { status, body } = await app.http.patch('/users/me', { firstName: 'Eve', ...extra }, { token });
-      expect([status, body]).toMatchObject([400, { errors: [{ field: Object.keys(extra)[0] }] }]);
+      for (const address of [{ email: 'else@example.com' }, { phoneNumber: '+4915112345636' }]) {
+        const { status, body } = await app.http.patch('/users/me', { firstName: 'Eve', ...address }, { token });
+        expect([status, body['code']]).toEqual([409, 'address_not_confirmed']);
+      }
       expect(await row(id)).toEqual(before);
     });
 

@@ -7,13 +7,19 @@ import { Outbox } from '../../src/notifications/outbox.js';
 import { SigningKeys } from '../../src/tokens/signing-keys.js';
 import { startApp, TEST_SECRET, type TestApp } from '../support/app.js';
 import { totpCode } from '../support/authenticator.js';
+import { nextLink, tokenOf } from '../support/links.js';
+import { OpenIdProvider } from '../support/openid-provider.js';
 import { firstFactor, register, secondFactor, signInByMail, type Person, type SignedIn } from '../support/people.js';
+import { begin, comeBack, idTokenFor, REDIRECT } from '../support/social.js';
 
 const FIRST_PASSWORD = 'canary-of-the-first-password';
 const SECOND_PASSWORD = 'canary-of-the-second-password';
 const WRONG_PASSWORD = 'canary-of-a-wrong-password';
 
+const CLIENT_SECRET = 'canary-of-the-client-secret';
+
 let app: TestApp;
+let idp: OpenIdProvider;
 /** Everything that was written to the standard streams, in the form for people and in the form for machines. */
 let output = '';
 /** Everything that was ever put into the queue: finished jobs are deleted. */
@@ -29,13 +35,22 @@ beforeAll(async () => {
   capture(process.stderr);
   vi.spyOn(console, 'log').mockImplementation((...said: unknown[]) => void (output += said.join(' ')));
   vi.spyOn(console, 'error').mockImplementation((...said: unknown[]) => void (output += said.join(' ')));
+  idp = await OpenIdProvider.start();
   // Letters, because digits would also be found in times and ids.
   app = await startApp({
     LOG_LEVEL: 'debug',
     CODE_CHARACTERS: 'ABCDEFGHJKLMNPQRSTUVWXYZ',
     EMAIL_CODE_LENGTH: '10',
     CODE_TOKEN_RETRY_WAIT: 'off',
+    REDIRECT_ALLOWLIST: REDIRECT,
+    OIDC_CORP_ISSUER: idp.issuer,
+    OIDC_CORP_CLIENT_ID: 'countersign',
+    OIDC_CORP_CLIENT_SECRET: CLIENT_SECRET,
+    SOCIAL_FACEBOOK_CLIENT_ID: '1234567890',
+    SOCIAL_FACEBOOK_CLIENT_SECRET: CLIENT_SECRET,
+    SOCIAL_FACEBOOK_API_URL: `${idp.issuer}/graph`,
   });
+  idp.now = () => app.clock.seconds();
   Logger.overrideLogger(both(new AppLogger('debug', false), new AppLogger('debug', true)));
   await app.sql('CREATE TABLE public.seen_jobs (payload text NOT NULL)');
   await app.sql(`
@@ -55,6 +70,7 @@ afterAll(async () => {
   vi.restoreAllMocks();
   Logger.overrideLogger(false);
   await app.close();
+  await idp.stop();
 });
 
 describe('what the process writes, at its most talkative', () => {
@@ -108,13 +124,20 @@ describe('a dump of the database', () => {
     expect(dump.flatMap(({ name, text }) => leaksIn(text).map((leak) => `${leak} in ${name}`))).toEqual([]);
   });
 
-  it('holds addresses only where people and their devices are', () => {
+  it('holds addresses only where people, their devices, their identities and invitations are', () => {
     const places = dump.filter(({ text }) => people.some(({ email }) => text.toLowerCase().includes(email)));
-    expect(places.map(({ name }) => name).sort()).toEqual(['public.otp_devices', 'public.users']);
+    expect(places.map(({ name }) => name).sort()).toEqual([
+      'public.invitations',
+      'public.otp_devices',
+      'public.social_identities',
+      'public.users',
+    ]);
   });
 
   it('holds passwords as argon2id with the configured cost, and a salt each', async () => {
-    const rows = await app.sql<{ hash: string }>('SELECT password_hash AS hash FROM users');
+    const rows = await app.sql<{ hash: string }>(
+      'SELECT password_hash AS hash FROM users WHERE password_hash IS NOT NULL',
+    );
     for (const { hash } of rows) expect(hash).toMatch(/^\$argon2id\$v=19\$m=19456,t=2,p=1\$[^$]{22,}\$[^$]{43,}$/);
     expect(new Set(rows.map(({ hash }) => hash.split('$')[4])).size).toBe(rows.length);
   });
@@ -123,8 +146,8 @@ describe('a dump of the database', () => {
     const rows = await app.sql<{ hash: Buffer }>(
       'SELECT code_hash AS hash FROM challenges WHERE code_hash IS NOT NULL',
     );
-    // three sign-ins; the code of the device that was removed went with it
-    expect(rows).toHaveLength(3);
+    // four sign-ins; the code of the device that was removed went with it
+    expect(rows).toHaveLength(4);
     expect(rows.every(({ hash }) => hash.length === 32)).toBe(true);
     expect(new Set(rows.map(({ hash }) => hash.toString('hex'))).size).toBe(rows.length);
   });
@@ -216,6 +239,16 @@ async function runEveryFlow(): Promise<void> {
   const theirs = await signInByMail(app, other);
   knowSession('second session', theirs);
 
+  // an invitation, and who accepts it
+  const invited = 'somebody-invited@example.com';
+  await app.http.post('/invitations', { email: invited }, { token: theirs.accessToken });
+  const invitation = tokenOf(await nextLink(app, invited, /You are invited/));
+  know('token of an invitation', invitation);
+  await app.http.post('/invitations/preview', { token: invitation });
+  const accepted = { token: invitation, password: FIRST_PASSWORD };
+  expect((await app.http.post('/invitations/accept', accepted)).status).toBe(200);
+  people.push({ id: '', email: invited });
+
   // requests that fail in every way, each with secrets in them
   const secretful = { identifier: person.email, password: SECOND_PASSWORD };
   await withoutTable('users', () => app.app.inject({ method: 'POST', url: '/api/v1/auth/token', payload: secretful }));
@@ -262,6 +295,27 @@ async function runEveryFlow(): Promise<void> {
     `/api/v1/otp-devices/${first}%zz`,
   ]) {
     await app.app.inject({ url, headers: { authorization: `Bearer ${token}x` } });
+  }
+
+  // a provider of identities that vouches, one that refuses our secret, and one that is away
+  know('client secret', CLIENT_SECRET);
+  const claims = { sub: 'somebody', aud: 'countersign', email: 'social@example.com', email_verified: true };
+  const proof = await idTokenFor(app, 'corp', idp, claims);
+  const fromProvider = await app.http.post<{ codeToken: string }>('/auth/social/corp', proof);
+  know('code token after a provider', fromProvider.body.codeToken);
+  people.push({ id: '', email: claims.email });
+  const begun = await begin(app, 'corp');
+  const brought = await comeBack(idp, begun, claims);
+  expect((await app.http.post('/auth/social/corp', brought)).status).toBe(503);
+  for (const name of ['code', 'nonce', 'codeVerifier'] as const) know(`${name} for a provider`, brought[name] ?? '');
+  know('nonce of an ID token', proof.nonce);
+  for (const part of proof.idToken.split('.').slice(1)) know(`ID token from ${part.slice(0, 3)}`, part);
+  const accessToken = 'canary-of-an-access-token';
+  know('access token of a provider', accessToken);
+  for (const trouble of [null, 'fails', 'refuses', 'nonsense'] as const) {
+    if (trouble) idp.trouble.set('/', trouble);
+    const { status } = await app.http.post('/auth/social/facebook', { accessToken });
+    expect(status).toBe(trouble ? 503 : 401);
   }
 
   // a mail that cannot be sent the first time

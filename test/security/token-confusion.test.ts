@@ -14,12 +14,14 @@ type Row = readonly [who: 'everybody' | 'access' | 'access or enrollment' | 'acc
 /** Every route of the service. A new one fails here until somebody has decided who may use it. */
 const ROUTES: Readonly<Record<string, Row>> = {
   'POST /api/v1/users': ['everybody', 400],
+  'POST /api/v1/users/confirm': ['everybody', 400],
   'GET /api/v1/users/me': ['access', 200],
   'PATCH /api/v1/users/me': ['access', 200],
   'DELETE /api/v1/users/me': ['access', 204],
   'POST /api/v1/users/me/password': ['access', 400],
   'GET /api/v1/users/me/two-factor': ['access', 200],
   'PATCH /api/v1/users/me/two-factor': ['access', 200],
+  'GET /api/v1/auth/options': ['everybody', 200],
   'POST /api/v1/auth/token': ['everybody', 400],
   'POST /api/v1/auth/token/second-factor': ['everybody', 400],
   'POST /api/v1/auth/token/refresh': ['everybody', 400],
@@ -30,6 +32,12 @@ const ROUTES: Readonly<Record<string, Row>> = {
   'POST /api/v1/auth/magic-link/redeem': ['everybody', 400],
   'POST /api/v1/auth/password-reset': ['everybody', 400],
   'POST /api/v1/auth/password-reset/confirm': ['everybody', 400],
+  'POST /api/v1/auth/social/:provider': ['everybody', 400],
+  'POST /api/v1/auth/social/:provider/authorize': ['everybody', 400],
+  'POST /api/v1/auth/social/:provider/nonce': ['everybody', 404],
+  'GET /api/v1/users/me/identities': ['access', 200],
+  'POST /api/v1/users/me/identities/:provider': ['access', 400],
+  'DELETE /api/v1/users/me/identities/:provider': ['access', 404],
   'POST /api/v1/auth/step-up': ['access', 202],
   'GET /api/v1/users/me/sessions': ['access', 200],
   'DELETE /api/v1/users/me/sessions': ['access', 204],
@@ -44,6 +52,13 @@ const ROUTES: Readonly<Record<string, Row>> = {
   'DELETE /api/v1/otp-devices/:id': ['access', 404],
   'POST /api/v1/otp-devices/:id/challenge': ['access or enrollment', 404],
   'POST /api/v1/otp-devices/:id/confirm': ['access or enrollment', 400],
+  'GET /api/v1/invitations': ['access', 200],
+  'POST /api/v1/invitations': ['access', 400],
+  'GET /api/v1/invitations/:id': ['access', 404],
+  'DELETE /api/v1/invitations/:id': ['access', 404],
+  'POST /api/v1/invitations/:id/resend': ['access', 404],
+  'POST /api/v1/invitations/preview': ['everybody', 400],
+  'POST /api/v1/invitations/accept': ['everybody', 400],
   'GET /api/v1/admin/users': ['access', 403],
   'GET /api/v1/admin/users/:id': ['access', 403],
   'PATCH /api/v1/admin/users/:id': ['access', 403],
@@ -75,6 +90,8 @@ const ROUTES: Readonly<Record<string, Row>> = {
   'GET /magic-link': ['everybody', 200],
   'GET /reset-password': ['everybody', 200],
   'GET /link-pages.js': ['everybody', 200],
+  'GET /invitation': ['everybody', 200],
+  'GET /invitation.js': ['everybody', 200],
   'GET /.well-known/jwks.json': ['everybody', 200],
   'GET /.well-known/openid-configuration': ['everybody', 200],
   'GET /.well-known/oauth-authorization-server': ['everybody', 200],
@@ -215,12 +232,17 @@ describe('one token of every kind, in every field that takes a token', () => {
         .map((rule) => `${target.name}.${rule.propertyName}`),
     );
     expect([...new Set(fields)].sort()).toEqual([
+      'AcceptInvitationDto.token',
       'AskForCodeDto.codeToken',
+      'ConfirmRegistrationDto.codeToken',
       'ConfirmResetDto.token',
+      'InvitationTokenDto.token',
       'RedeemLinkDto.token',
       'RefreshTokenDto.refreshToken',
       'SecondFactorDto.codeToken',
       'SignInDto.trustedBrowserToken',
+      'SocialProofDto.accessToken',
+      'SocialProofDto.idToken',
       'VerifyTokenDto.token',
     ]);
   });
@@ -235,6 +257,12 @@ describe('one token of every kind, in every field that takes a token', () => {
       identity: '401 invalid_token',
       garbage: '401 invalid_token',
     });
+  });
+
+  it('confirms a registration with none of them, not even with the code token of a sign-in', async () => {
+    const answer = (codeToken: string) => sendBody('/users/confirm', { codeToken, code: 'AAAAAA' });
+    const answers = await answerOfEach(answer);
+    expect(answers).toEqual(Object.fromEntries(Object.keys(answers).map((kind) => [kind, '401 invalid_token'])));
   });
 
   it('asks again for a code token only', async () => {

@@ -26,10 +26,10 @@ export const server = {
         'Where users reach this service; links and the default issuer are built from it, never from a request’s Host header. Required in production. Absent: `http://HOST:PORT`.',
       ),
       FRONTEND_URL: text({ allowed: 'an http(s) URL', check: origin }).describe(
-        'Your frontend. Links in messages lead to `/magic-link` and `/reset-password` there, with `?token=`. Absent: to the pages of this service.',
+        'Your frontend. Links in messages lead to `/magic-link`, `/reset-password` and `/invitation` there, with `?token=`. Absent: to the pages of this service.',
       ),
       REDIRECT_ALLOWLIST: freeList({ allowed: 'URLs, comma-separated', each: origin }).describe(
-        'Where a magic link may lead instead, each compared as a whole and never by its beginning.',
+        'Where a magic link or an invitation may lead instead, each compared as a whole and never by its beginning.',
       ),
       CORS_ORIGINS: freeList({ allowed: 'origins, comma-separated', each: origin }).describe(
         'Browser origins that may call the API. Empty: none.',

@@ -14,6 +14,7 @@ const KINDS = {
   sign_in: 'sign-in-code',
   step_up: 'sign-in-code',
   confirm: 'device-code',
+  registration: 'device-code',
 } as const satisfies Record<ChallengePurpose, CodeMessage['kind']>;
 
 /** A code sent by mail: bound to its challenge, replaced by the next one that is sent for it. */

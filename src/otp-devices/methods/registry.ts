@@ -7,8 +7,8 @@ import { RecoveryCodesMethod } from './recovery-codes.js';
 import { SmsMethod } from './sms.js';
 import { TotpMethod } from './totp.js';
 
-const PASSWORD = 'password';
-const PASSWORD_AMR: readonly string[] = ['pwd'];
+/** First factors that are no methods. `fed`, for a provider's word, is not of RFC 8176: others say it too, and it has none. */
+const FIRST_FACTORS: Readonly<Record<string, readonly string[]>> = { password: ['pwd'], social: ['fed'] };
 
 /** Every method there is. Another one is a file beside these and a line here. */
 @Injectable()
@@ -36,8 +36,8 @@ export class Methods {
     return method;
   }
 
-  /** Authentication method references of a list of proofs: `password` or method types. */
+  /** Authentication method references of a list of proofs: `password`, `social` or method types. */
   amrOf(proved: readonly string[]): string[] {
-    return proved.flatMap((proof) => (proof === PASSWORD ? PASSWORD_AMR : this.get(proof as MethodType).amr));
+    return proved.flatMap((proof) => FIRST_FACTORS[proof] ?? this.get(proof as MethodType).amr);
   }
 }

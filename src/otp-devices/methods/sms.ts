@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { Config } from '../../config/config.js';
 import { Keys } from '../../crypto/keys.js';
-import type { TextKind } from '../../notifications/messages.js';
+import type { CodeTextKind } from '../../notifications/messages.js';
 import { CodeVerifier, type CodeVerdict } from '../../notifications/verify-provider.js';
 import { parsePhone, phoneFault } from '../../users/phone.js';
 import type { ChallengePurpose } from '../challenge.entity.js';
@@ -23,7 +23,8 @@ const KINDS = {
   sign_in: 'sign-in-code',
   step_up: 'sign-in-code',
   confirm: 'device-code',
-} as const satisfies Record<ChallengePurpose, TextKind>;
+  registration: 'device-code',
+} as const satisfies Record<ChallengePurpose, CodeTextKind>;
 
 /**
  * A code sent by text message. With the driver `twilio-verify` Twilio makes, sends and checks it; otherwise it is ours

@@ -10,4 +10,5 @@ export const sms: SmsTexts = {
     `${code} ist der Code für ein neues Passwort. Er gilt einmal, ${minutes} Min. lang. Nicht Sie? Dann ignorieren.`,
   'first-factor-code': ({ code, minutes }) =>
     `${code} ist Ihr Anmeldecode. Er gilt einmal, ${minutes} Min. lang. Geben Sie ihn niemandem.`,
+  invitation: ({ url, until }) => `Einladung: ${url} Gilt einmal, bis ${until}. Unerwartet? Ignorieren.`,
 };

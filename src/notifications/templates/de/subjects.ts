@@ -16,9 +16,14 @@ export const subjects: PartialTexts['subjects'] = {
   'factor-changed': () => 'Die Einstellungen Ihres zweiten Faktors wurden geändert',
   'refresh-token-reused': () => 'Eine Ihrer Sitzungen wurde beendet',
   'browser-trusted': () => 'Ein Browser wurde als vertrauenswürdig markiert',
+  'address-changed': () => 'Eine Adresse Ihres Kontos wurde geändert',
   'two-factor-reset': () => 'Ihr zweiter Faktor wurde zurückgesetzt',
+  'identity-connected': () => 'Ihrem Konto wurde ein Anmeldeweg hinzugefügt',
+  'identity-disconnected': () => 'Aus Ihrem Konto wurde ein Anmeldeweg entfernt',
   'account-deactivated': () => 'Ihr Konto wurde deaktiviert',
   'account-deleted': () => 'Ihr Konto wurde gelöscht',
+  invitation: (_, brand) => `Sie sind zu ${brand} eingeladen`,
+  'invitation-accepted': () => 'Ihre Einladung wurde angenommen',
 };
 
 export const deviceTypes: PartialTexts['deviceTypes'] = {

@@ -9,4 +9,5 @@ export const sms: SmsTexts = {
     `${code} is the code to choose a new password. It works once, for ${minutes} min. Not you? Ignore it.`,
   'first-factor-code': ({ code, minutes }) =>
     `${code} is your sign-in code. It works once, for ${minutes} min. Never give it to anybody.`,
+  invitation: ({ url, until }) => `Invitation: ${url} Works once, until ${until}. Unexpected? Ignore.`,
 };

@@ -16,9 +16,14 @@ export const subjects: LocaleTexts['subjects'] = {
   'factor-changed': () => 'The settings of your second factor were changed',
   'refresh-token-reused': () => 'One of your sessions was ended',
   'browser-trusted': () => 'A browser was marked as trusted',
+  'address-changed': () => 'An address of your account was changed',
   'two-factor-reset': () => 'Your second factor was reset',
+  'identity-connected': () => 'A way to sign in was added to your account',
+  'identity-disconnected': () => 'A way to sign in was removed from your account',
   'account-deactivated': () => 'Your account was deactivated',
   'account-deleted': () => 'Your account was deleted',
+  invitation: (_, brand) => `You are invited to ${brand}`,
+  'invitation-accepted': () => 'Your invitation was accepted',
 };
 
 export const deviceTypes: LocaleTexts['deviceTypes'] = {
