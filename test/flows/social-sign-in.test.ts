@@ -204,7 +204,8 @@ describe('the second factor', () => {
   it('nobody without password and device has to prove again what he has just proved; later he signs in again', async () => {
     const claims = someone({ aud: 'our-web-client' });
     const { body } = await signInByIdToken(app, 'google', google, claims);
-    expect(await claimsOf(body)).toMatchObject({ auth_time: app.clock.seconds() });
+    const { auth_time: provedAt } = await claimsOf(body);
+    expect(app.clock.seconds() - Number(provedAt)).toBeLessThan(5);
     await app.clock.advance(301);
     const { body: renewed } = await app.http.post<SignedIn>('/auth/token/refresh', { refreshToken: body.refreshToken });
     const stale = await app.http.delete('/users/me/identities/google', { token: renewed.accessToken });
@@ -301,7 +302,7 @@ describe('a provider in trouble', () => {
     ['fails', 'fails'],
     ['answers nonsense', 'nonsense'],
     ['answers without an end', 'endless'],
-    ['sends us elsewhere', { redirectsTo: 'http://127.0.0.1:1/' }],
+    ['sends us elsewhere', { redirectsTo: '/elsewhere' }],
     ['is slow', 'hangs'],
   ])('that %s: 503 and Retry-After, and the same request works once it is over', async (_, trouble) => {
     const timeout = AbortSignal.timeout.bind(AbortSignal);
@@ -319,6 +320,8 @@ describe('a provider in trouble', () => {
       expect([status, problem['code'], headers['retry-after']]).toEqual([503, 'provider_unavailable', '10']);
     }
     expect(patience).toHaveBeenCalledWith(5_000);
+    expect(corp.endlessBytes + google.endlessBytes).toBeLessThan(16 * 1024 * 1024);
+    expect([...corp.hits, ...google.hits]).not.toContain('/elsewhere');
     corp.trouble.clear();
     google.trouble.clear();
     expect((await app.http.post('/auth/social/corp', proof)).status).toBe(200);
