@@ -21,9 +21,12 @@ const somebody = (policy: Policy, facts: Partial<Situation>): Situation => ({
   devices: [],
   addresses: ['email'],
   hasPassword: true,
+  hasProvider: false,
   enrollable: ['email', 'totp'],
   ...facts,
 });
+
+const BY_PROVIDER: Partial<Situation> = { hasPassword: false, hasProvider: true, addresses: [] };
 
 type Row = [who: string, policy: Policy, facts: Partial<Situation>, prospect: Prospect];
 
@@ -50,6 +53,10 @@ describe('how the next sign-in would go', () => {
     ['no password: a code comes first, so the mailbox is used up', MAIL_ONLY, { hasPassword: false }, 'no_way_in'],
     ['no password, an app', APP_ONLY, { hasPassword: false, devices: [app] }, 'in'],
     ['no password, and an app is demanded', APP_ONLY, { hasPassword: false }, 'enrollment'],
+    ['a provider alone, and an app is demanded: his word opens its enrollment', APP_ONLY, BY_PROVIDER, 'enrollment'],
+    ['a provider alone, and nobody demands anything', OPTIONAL, { ...BY_PROVIDER, preferred: 'none' }, 'in'],
+    ['a provider alone, and an app', APP_ONLY, { ...BY_PROVIDER, devices: [app] }, 'in'],
+    ['a provider alone, and only a mailbox would do', MAIL_ONLY, { ...BY_PROVIDER, enrollable: ['totp'] }, 'no_way_in'],
     ['nothing at all to sign in with', OPTIONAL, { hasPassword: false, addresses: [] }, 'no_way_in'],
     ['his own wish counts too', OPTIONAL, { required: true, addresses: [] }, 'no_way_in'],
   ])('%s', (_, policy, facts, prospect) => {

@@ -16,19 +16,22 @@ export type Prospect = 'in' | 'enrollment' | 'no_way_in';
 /** What of a user decides how his sign-ins go. */
 export interface Situation extends Facts {
   hasPassword: boolean;
+  /** A provider of identities knows him. */
+  hasProvider: boolean;
 }
 
 /**
  * The same decisions that a sign-in takes, taken beforehand. He comes by password where he has one; where that leads
- * nowhere a code to one of his addresses may still be a way.
+ * nowhere a code to one of his addresses may still be a way, or the word of a provider.
  */
 export function foresee(situation: Situation): Prospect {
-  const channels: (MethodType | null)[] = [...(situation.hasPassword ? [null] : []), ...situation.addresses];
-  for (const firstChannel of channels) {
-    const prospect = foreseeFrom({ ...situation, firstChannel });
-    if (prospect !== 'no_way_in') return prospect;
-  }
-  return 'no_way_in';
+  const ways: Pick<Facts, 'firstChannel' | 'federated'>[] = [
+    ...(situation.hasPassword ? [{ firstChannel: null }] : []),
+    ...situation.addresses.map((firstChannel) => ({ firstChannel })),
+    ...(situation.hasProvider ? [{ firstChannel: null, federated: true }] : []),
+  ];
+  const prospects = ways.map((way) => foreseeFrom({ ...situation, ...way }));
+  return prospects.find((prospect) => prospect !== 'no_way_in') ?? 'no_way_in';
 }
 
 function foreseeFrom(facts: Facts): Prospect {

@@ -108,7 +108,7 @@ export class PolicyPreview {
   }
 
   private foresee(situation: StoredSituation, rules: Rules): Prospect {
-    const { self, preferred, hasEmail, hasPhone, hasPassword, devices } = situation;
+    const { self, preferred, hasEmail, hasPhone, hasPassword, hasProvider, devices } = situation;
     const addresses: MethodType[] = [...(hasEmail ? ['email' as const] : []), ...(hasPhone ? ['sms' as const] : [])];
     return foresee({
       policy: policyOf(requirementOf(rules), this.configured.fallback),
@@ -116,6 +116,7 @@ export class PolicyPreview {
       preferred,
       addresses: addresses.filter((method) => this.configured.enrollable.includes(method)),
       hasPassword,
+      hasProvider,
       enrollable: this.configured.enrollable,
       devices: devicesIn(devices).map((device, index) => ({ ...device, id: String(index) })),
     });

@@ -18,6 +18,7 @@ export interface StoredSituation {
   hasEmail: boolean;
   hasPhone: boolean;
   hasPassword: boolean;
+  hasProvider: boolean;
   /** Kinds of confirmed devices, as {@link devicesIn} reads them. */
   devices: number;
   users: number;
@@ -58,18 +59,20 @@ const USERS = `
   SELECT u.id, u.email, u.username, u.phone_number, u.roles, ${RULE_COLUMNS}, u.two_factor_required AS self,
          u.preferred_method AS preferred, u.email_canonical IS NOT NULL AS has_email,
          u.phone_number IS NOT NULL AS has_phone, u.password_hash IS NOT NULL AS has_password,
+         p.user_id IS NOT NULL AS has_provider,
          coalesce(d.devices, 0) AS devices
   FROM users u ${OWN_RULE}
   LEFT JOIN (SELECT user_id, bit_or(${DEVICE_BIT}) AS devices FROM otp_devices
              WHERE confirmed_at IS NOT NULL AND ($2::uuid IS NULL OR user_id = $2) GROUP BY user_id) d ON d.user_id = u.id
+  LEFT JOIN (SELECT DISTINCT user_id FROM social_identities) p ON p.user_id = u.id
   WHERE u.active AND u.registering_until IS NULL AND ($1::text IS NULL OR u.roles @> ARRAY[$1]) AND ($2::uuid IS NULL OR u.id = $2)`;
-const USER_KEY = `roles, ${RULE_KEY}, self, preferred, has_email, has_phone, has_password, devices`;
+const USER_KEY = `roles, ${RULE_KEY}, self, preferred, has_email, has_phone, has_password, has_provider, devices`;
 
 export function countSituations(db: EntityManager, scope: RuleScope): Promise<StoredSituation[]> {
   return rowsOf<StoredSituation>(
     db,
     `SELECT ROW(${USER_KEY})::text AS key, roles, ${RULE}, self, preferred, has_email AS "hasEmail",
-            has_phone AS "hasPhone", has_password AS "hasPassword", devices, users
+            has_phone AS "hasPhone", has_password AS "hasPassword", has_provider AS "hasProvider", devices, users
      FROM (SELECT ${USER_KEY}, count(*)::int AS users FROM (${USERS}) u GROUP BY ${USER_KEY}) situations`,
     inScope(scope),
   );

@@ -217,13 +217,15 @@ describe('an invitation by an administrator', () => {
       const email = nobody();
       const { id, token } = await inviteAndRead(app, admin.token, email);
       await accept(app, token);
-      await vi.waitFor(() => expect(receiver.told).toHaveLength(1), { timeout: 10_000, interval: 20 });
       const user = await userOf(email);
-      expect(receiver.told[0]).toMatchObject({
+      const data = { userId: user?.id, invitationId: id, inviterId: admin.id, newAccount: true };
+      // What was accepted before may be sealed only now, and is told too.
+      const told = expect.objectContaining({
         type: 'invitation.accepted',
-        data: { userId: user?.id, invitationId: id, inviterId: admin.id, newAccount: true },
+        data: expect.objectContaining(data) as unknown,
       });
-      expect(receiver.hits[0]?.body).not.toContain('@');
+      await vi.waitFor(() => expect(receiver.told).toContainEqual(told), { timeout: 10_000, interval: 20 });
+      for (const { body } of receiver.hits) expect(body).not.toContain('@');
     } finally {
       await app.sql('DELETE FROM webhooks');
       await receiver.stop();
