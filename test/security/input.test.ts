@@ -151,6 +151,8 @@ const QUERY_FIELDS = Object.entries(QUERIES).flatMap(([path, query]) =>
 
 /** What says something in one field only, or in one of a route: "as the policy says", "all of them", "none". */
 const TAKE: Readonly<Record<string, readonly unknown[]>> = {
+  // What its fields may hold is judged once the invitation is known.
+  'POST /invitations/accept profile': [{}, { $gt: '' }, { length: 5, toLowerCase: 'x' }],
   'PATCH /users/me email': [null],
   'PATCH /users/me phoneNumber': [null],
   'PATCH /users/me username': [null],
