@@ -17,7 +17,8 @@ export default defineConfig({
   test: {
     // Starts the one PostgreSQL of a run; every file of tests gets its own database in it.
     globalSetup: ['test/support/global-setup.ts'],
-    maxWorkers: 2,
+    // One more than the two cores of a small machine: many tests wait, for a clock or for a process.
+    maxWorkers: 3,
     reporters: ['default'],
     projects: [
       {

@@ -89,8 +89,8 @@ it('restarts of replicas behind a gateway lose no request, and every one ends wi
 }, 120_000);
 
 it('requests that are being answered at SIGTERM are answered, and their connections closed', async () => {
-  // Three at a time and half a second each: most of them wait for their turn when the signal comes.
-  const slow = { ARGON2_MEMORY_KIB: '262144', ARGON2_ITERATIONS: '4' };
+  // Three at a time and a quarter of a second each: most of them wait for their turn when the signal comes.
+  const slow = { ARGON2_MEMORY_KIB: '131072', ARGON2_ITERATIONS: '4' };
   const server = await replica(slow);
   await register(server);
   const answers = Array.from({ length: 12 }, async () => {

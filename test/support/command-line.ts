@@ -55,7 +55,18 @@ export function refusalOf({ code, stdout, stderr }: Ran): { exitCode: number | n
  * seconds. For what is about processes, pipes and exit codes use `countersign`.
  */
 export async function runCommand({ app, database }: TestApp, args: string[]): Promise<Ran> {
-  const variables = { SECRET_KEY: TEST_SECRET, DATABASE_URL: database.url, PUBLIC_URL: 'https://id.example.test' };
+  try {
+    return await runAlone(args, { DATABASE_URL: database.url, PUBLIC_URL: 'https://id.example.test' });
+  } finally {
+    Logger.overrideLogger(false);
+    // Passport has one list of strategies a process: those of the command's application have replaced them.
+    passport.use('access', app.get(AccessTokenStrategy, { strict: false }));
+    passport.use('enrollment', app.get(EnrollmentTokenStrategy, { strict: false }));
+  }
+}
+
+/** For a command that needs no application: nothing but these settings. */
+export async function runAlone(args: string[], env: Record<string, string>): Promise<Ran> {
   const ran: Ran = { code: null, stdout: '', stderr: '' };
   const capture = (name: 'stdout' | 'stderr') =>
     vi.spyOn(process[name], 'write').mockImplementation((text, ...rest) => {
@@ -66,13 +77,9 @@ export async function runCommand({ app, database }: TestApp, args: string[]): Pr
     });
   const captured = [capture('stdout'), capture('stderr')];
   try {
-    ran.code = await runProgram(createHost(variables), args);
+    ran.code = await runProgram(createHost({ SECRET_KEY: TEST_SECRET, ...env }), args);
   } finally {
     for (const each of captured) each.mockRestore();
-    Logger.overrideLogger(false);
-    // Passport has one list of strategies a process: those of the command's application have replaced them.
-    passport.use('access', app.get(AccessTokenStrategy, { strict: false }));
-    passport.use('enrollment', app.get(EnrollmentTokenStrategy, { strict: false }));
   }
   for (const secret of SECRETS) expect(ran.stdout + ran.stderr).not.toContain(secret);
   return ran;
