@@ -7,6 +7,7 @@ const ARROWS = [
   'crypto',
   'database',
   'jobs',
+  'cleanup',
   'audit',
   'notifications',
   'throttling',

@@ -5,6 +5,7 @@ import { AuditLogModule } from './admin/audit-log.module.js';
 import { AuditModule } from './audit/audit.module.js';
 import { ClockModule } from './clock/clock.module.js';
 import type { Config } from './config/config.js';
+import { CleanupModule } from './cleanup/cleanup.module.js';
 import { ConfigModule } from './config/config.module.js';
 import { CryptoModule } from './crypto/crypto.module.js';
 import { DatabaseModule } from './database/database.module.js';
@@ -63,6 +64,7 @@ export class AppModule {
         GatewayModule,
         AdminModule,
         DeliveryModule,
+        CleanupModule,
         AuditLogModule,
         WebhooksModule,
         ...service,

@@ -27,6 +27,7 @@ export type RepeatedTask =
   | 'end-unmet-sessions'
   | 'forget-refused-addresses'
   | 'remove-ended-windows'
+  | 'remove-expired-rows'
   | 'remove-old-audit-events'
   | 'remove-old-registrations'
   | 'remove-old-webhook-deliveries'
