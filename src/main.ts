@@ -3,6 +3,7 @@ import { NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { Config } from './config/config.js';
 import { environment, readSettings, shareWithOpenTelemetry, type Variables } from './config/env.js';
+import { armFailpoint } from './config/failpoints.js';
 import { tracesProtocol } from './config/traces.js';
 import { AppLogger } from './logger.js';
 import { explainStartFailure } from './start-failure.js';
@@ -13,6 +14,7 @@ for (const stream of [process.stdout, process.stderr]) stream.on('error', () => 
 async function start(): Promise<void> {
   const variables = environment();
   const settings = readSettings(variables);
+  armFailpoint(variables);
   const { production, logLevel } = settings.server;
   const logger = new AppLogger(logLevel, production);
   Logger.overrideLogger(logger);

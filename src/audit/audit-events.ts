@@ -37,6 +37,8 @@ export interface AuditEvents {
   'enrollment.started': { methods: readonly string[] };
   'device.created': { deviceId: string; method: string };
   'device.confirmed': { deviceId: string; method: string };
+  /** After too many wrong codes in a row; it takes none any more, not even the right one. */
+  'device.disabled': { deviceId: string; method: string };
   'device.removed': { deviceId: string; method: string };
   'two-factor.changed': { preferredMethod?: string | null; required?: boolean };
   /** A rule was put or taken away. `operationId` joins those that one operation wrote for many users. */
@@ -80,6 +82,12 @@ export interface AuditEvents {
   'message.delivery':
     | { messageId: string; kind: string; channel: 'email' | 'sms'; state: DeliveryState; attempts: number }
     | { messageId: string | null; providerId: string; state: string; errorCode: number | null };
+  /** Text messages to a country, because too few of the last hour's codes came back. */
+  'message-guard.paused': { country: string; sent: number; answered: number };
+  /** The last text message of today's budget went out. */
+  'message-guard.budget-reached': { budget: number };
+  /** An administrator ended the pause of a country, or (null) all pauses. */
+  'message-guard.reset': { country: string | null };
   'session.revoked': { reason: string };
   'refresh-token.reused': Record<string, never>;
   'signing-key.created': { kid: string; algorithm: string; activatesAt: string };

@@ -61,6 +61,7 @@ describe('an empty environment', () => {
       refreshMaxTtlSeconds: 2_592_000,
     });
     expect(limits).toEqual({
+      sendPerAccount: { points: 10, seconds: 86_400 },
       signInPerIp: { points: 30, seconds: 60 },
       overallPerIp: { points: 300, seconds: 300 },
       resetPerIp: { points: 20, seconds: 60 },

@@ -12,6 +12,7 @@ import { Invitations1795334400000 } from '../../migrations/1795334400000-invitat
 import { SocialIdentities1795338000000 } from '../../migrations/1795338000000-social-identities.js';
 import { KnowPasswordPeppers1795341600000 } from '../../migrations/1795341600000-know-password-peppers.js';
 import { ShareAddressWindows1795345200000 } from '../../migrations/1795345200000-share-address-windows.js';
+import { GuardMessages1795348800000 } from '../../migrations/1795348800000-guard-messages.js';
 
 /** Every migration, oldest first. A list instead of a glob: a glob that matches nothing is silently "up to date". */
 export const migrations = [
@@ -29,4 +30,5 @@ export const migrations = [
   SocialIdentities1795338000000,
   KnowPasswordPeppers1795341600000,
   ShareAddressWindows1795345200000,
+  GuardMessages1795348800000,
 ];

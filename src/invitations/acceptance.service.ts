@@ -3,6 +3,7 @@ import { InjectEntityManager } from '@nestjs/typeorm';
 import type { EntityManager } from 'typeorm';
 import { Audit } from '../audit/audit.service.js';
 import type { Client } from '../audit/client.js';
+import { crashAt } from '../config/failpoints.js';
 import { Problem } from '../problems/problem.js';
 import { SignInPipeline } from '../sign-in/pipeline.js';
 import type { SignInResult } from '../sign-in/sign-in.dto.js';
@@ -55,6 +56,7 @@ export class Acceptance {
       const { user, isNew } = await this.lockOrCreate(tx, newcomer, principal, client);
       const invitation = await acceptInvitation(tx, tokenHash, user.id);
       if (!invitation) throw new Problem('invalid_invitation');
+      crashAt('accepting-invitation');
       if (!isNew) await this.admit(tx, user, newcomer, body, principal, client);
       await this.fulfil(tx, invitation, user);
       const { id: invitationId, inviterId } = invitation;

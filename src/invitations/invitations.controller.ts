@@ -9,6 +9,7 @@ import {
 } from '@nestjs/swagger';
 import { CurrentClient, type Client } from '../audit/client.js';
 import { Problems } from '../problems/answers.js';
+import { ThrottledAs } from '../throttling/ip-throttle.guard.js';
 import { Accepts, CurrentUser } from '../tokens/access.js';
 import type { AccessPrincipal } from '../tokens/principal.js';
 import { InvitationDto, InvitationListDto, ListInvitationsDto, toInvitationDto } from './invitations.dto.js';
@@ -33,6 +34,7 @@ export class InvitationsController {
 
   @Post()
   @Accepts('access')
+  @ThrottledAs('sign-in', 'send')
   @ApiOperation({
     operationId: 'invite',
     summary: 'Invite somebody by mail or text message',
@@ -50,6 +52,8 @@ export class InvitationsController {
     'already_invited',
     'too_many_invitations',
     'code_recently_sent',
+    'too_many_messages',
+    'messages_paused',
   )
   async invite(
     @Body() body: InviteDto,
@@ -104,6 +108,7 @@ export class InvitationsController {
   @Post(':id/resend')
   @HttpCode(200)
   @Accepts('access')
+  @ThrottledAs('sign-in', 'send')
   @ApiInvitationId()
   @ApiOperation({
     operationId: 'resendInvitation',
@@ -117,6 +122,8 @@ export class InvitationsController {
     'invitation_not_open',
     'too_many_invitations',
     'code_recently_sent',
+    'too_many_messages',
+    'messages_paused',
     'insufficient_user_authentication',
   )
   async resend(

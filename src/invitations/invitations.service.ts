@@ -45,7 +45,8 @@ export class Invitations {
   /**
    * Invites an address. Whether it has an account is looked at nowhere here: the inviter must not learn it.
    * @throws Problem invitations_closed, admin_required, insufficient_user_authentication, redirect_not_allowed,
-   * identity_refused, address_refused, already_invited, too_many_invitations, code_recently_sent, validation_failed
+   * identity_refused, address_refused, already_invited, too_many_invitations, validation_failed, and those of a message
+   * that is not sent
    */
   async create(principal: AccessPrincipal, body: InviteDto, client: Client): Promise<Invitation> {
     this.requireOpen();
@@ -116,7 +117,8 @@ export class Invitations {
 
   /**
    * A fresh link in a message of its own; the one before opens nothing any more.
-   * @throws Problem invitations_closed, not_found, invitation_not_open, too_many_invitations, code_recently_sent
+   * @throws Problem invitations_closed, not_found, invitation_not_open, too_many_invitations, and those of a message
+   * that is not sent
    */
   async resend(principal: AccessPrincipal, id: string, client: Client): Promise<Invitation> {
     this.requireOpen();

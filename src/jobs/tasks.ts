@@ -30,5 +30,6 @@ export type RepeatedTask =
   | 'remove-expired-rows'
   | 'remove-old-audit-events'
   | 'remove-old-registrations'
+  | 'remove-old-sends'
   | 'remove-old-webhook-deliveries'
   | 'rotate-signing-key';

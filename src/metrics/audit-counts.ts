@@ -27,6 +27,8 @@ export class AuditCounts implements OnModuleInit {
     if (step) this.meters.signIns.inc(step);
     const message = messageOf(event);
     if (message) this.meters.messages.inc(message);
+    if (event.type === 'message-guard.paused') this.meters.guardStops.inc({ reason: 'country' });
+    if (event.type === 'message-guard.budget-reached') this.meters.guardStops.inc({ reason: 'budget' });
   }
 }
 

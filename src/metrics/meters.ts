@@ -34,6 +34,13 @@ export class Meters {
     registers: [this.registry],
   });
 
+  readonly guardStops = new Counter({
+    name: 'countersign_message_guard_total',
+    help: 'Pauses of text messages: a country whose codes do not come back, or a budget that is used up. Add the replicas up.',
+    labelNames: ['reason'],
+    registers: [this.registry],
+  });
+
   constructor() {
     collectDefaultMetrics({ register: this.registry });
   }

@@ -10,6 +10,8 @@ export type Message =
   | { kind: 'wrong-codes'; to: string }
   | { kind: 'device-added'; to: string; deviceType: string; deviceName: string }
   | { kind: 'device-removed'; to: string; deviceType: string; deviceName: string }
+  /** It is closed after a hundred wrong codes in a row, until it is enrolled anew. */
+  | { kind: 'device-disabled'; to: string; deviceType: string; deviceName: string }
   | { kind: 'password-changed'; to: string }
   /** The code that stands for a password. */
   | { kind: 'first-factor-code'; to: string; code: string; minutes: number }

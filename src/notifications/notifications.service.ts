@@ -5,6 +5,7 @@ import { v7 as uuidv7 } from 'uuid';
 import type { DeliveryState } from '../audit/audit-events.js';
 import { Audit } from '../audit/audit.service.js';
 import { Config } from '../config/config.js';
+import { crashAt } from '../config/failpoints.js';
 import { SecretBox } from '../crypto/secret-box.js';
 import { firstRow } from '../database/sql.js';
 import { JobRunner, RetryLater, type JobAttempt } from '../jobs/job-runner.js';
@@ -97,7 +98,9 @@ export class Notifications implements OnModuleInit {
     }
     const message = JSON.parse(this.box.open(sealed, PURPOSE, messageId)) as Message | TextMessage;
     try {
+      crashAt('before-send');
       await this.handOver(job, message, attempt);
+      crashAt('sent-but-not-recorded');
     } catch (error) {
       const state = this.endAfter(error as Error, job, message, { attempt, lastAttempt });
       const who = `${message.kind} ${messageId} to ${isText(message) ? maskPhone(message.to) : maskEmail(message.to)}`;

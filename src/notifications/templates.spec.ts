@@ -20,6 +20,7 @@ const examples: { [K in MessageKind]: Extract<Message, { kind: K }> } = {
   'wrong-codes': { kind: 'wrong-codes', to },
   'device-added': { kind: 'device-added', to, deviceType: 'totp', deviceName: 'My phone' },
   'device-removed': { kind: 'device-removed', to, deviceType: 'totp', deviceName: '' },
+  'device-disabled': { kind: 'device-disabled', to, deviceType: 'totp', deviceName: 'My phone' },
   'password-changed': { kind: 'password-changed', to },
   'first-factor-code': { kind: 'first-factor-code', to, code: '0123456', minutes: 5 },
   'magic-link': { kind: 'magic-link', to, url, minutes: 10 },

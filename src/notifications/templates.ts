@@ -17,6 +17,7 @@ const kinds: Record<MessageKind, true> = {
   'wrong-codes': true,
   'device-added': true,
   'device-removed': true,
+  'device-disabled': true,
   'password-changed': true,
   'first-factor-code': true,
   'magic-link': true,
@@ -127,6 +128,7 @@ function contextOf(message: Message, locale: Locale): object {
   switch (message.kind) {
     case 'device-added':
     case 'device-removed':
+    case 'device-disabled':
     case 'address-changed':
       return { ...message, deviceType: nameOf(message.deviceType) };
     case 'factor-changed':

@@ -6,7 +6,7 @@ import type { ChallengePurpose } from './challenge.entity.js';
 /** From the fifth failure in a row a device pauses 30 s, doubling to 15 min (NIST SP 800-63B-4 §3.2.2). */
 export const FAILURES_BEFORE_PAUSE = 5;
 /** After so many in a row it stays closed until it is enrolled anew (the same section). */
-const FAILURES_BEFORE_DISABLED = 100;
+export const FAILURES_BEFORE_DISABLED = 100;
 
 export interface NewChallenge {
   id: string;

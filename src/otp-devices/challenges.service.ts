@@ -6,16 +6,20 @@ import { Audit } from '../audit/audit.service.js';
 import type { Client } from '../audit/client.js';
 import { Config } from '../config/config.js';
 import { SecretBox } from '../crypto/secret-box.js';
+import type { Message } from '../notifications/messages.js';
 import { Notifications } from '../notifications/notifications.service.js';
 import { Problem } from '../problems/problem.js';
-import { DestinationLimit, type SendPermission } from '../throttling/destination-limit.js';
+import { MessageGuard } from '../throttling/message-guard.js';
+import { sendProblem, type RefusedSend, type SendPermission } from '../throttling/send-permission.js';
 import type { MethodType } from '../two-factor/policy.js';
+import { destinationOf } from '../users/destination.js';
 import { Owners } from '../users/owners.service.js';
 import { markEmailVerified, markPhoneVerified } from '../users/user.queries.js';
 import { Users } from '../users/users.service.js';
 import type { ChallengePurpose } from './challenge.entity.js';
 import {
   consumeChallenge,
+  FAILURES_BEFORE_DISABLED,
   FAILURES_BEFORE_PAUSE,
   findChallengeState,
   giveBackAttempt,
@@ -39,8 +43,10 @@ export interface OpenedChallenge {
   challengeId: string;
   /** Seconds until it expires. */
   expiresIn: number;
-  /** Whether a message goes out now; false where the device needs none, or where one went out a moment ago. */
+  /** Whether a message goes out now; false where the device needs none, or where none may be sent. */
   codeSent: boolean;
+  /** Why none may be sent, where the device needs one. */
+  refused: RefusedSend | null;
   /** Seconds until another message may be asked for. */
   resendIn: number;
 }
@@ -49,7 +55,7 @@ export interface OpenOptions {
   /** What was proved before the question. */
   firstFactor?: readonly string[];
   ttlSeconds?: number;
-  /** The send was already taken from the destination's limit. */
+  /** The guard of messages has let it through already. */
   permitted?: boolean;
 }
 
@@ -81,7 +87,7 @@ export class Challenges {
     private readonly methods: Methods,
     private readonly users: Users,
     private readonly owners: Owners,
-    private readonly destinationLimit: DestinationLimit,
+    private readonly guard: MessageGuard,
     private readonly notifications: Notifications,
     private readonly verifications: Verifications,
     private readonly audit: Audit,
@@ -90,8 +96,8 @@ export class Challenges {
   ) {}
 
   /**
-   * Asks a device, under the user's lock. Where a message went to the same destination a moment ago none is sent:
-   * the one who has the password must not be able to flood the mailbox.
+   * Asks a device, under the user's lock. Where the guard refuses the message none is sent: the one who has the
+   * password must not be able to flood a mailbox, or to earn by text messages.
    * @throws Problem too_many_code_tokens
    */
   async open(
@@ -102,7 +108,7 @@ export class Challenges {
   ): Promise<OpenedChallenge> {
     const method = this.methods.get(device.type);
     const challengeId = uuidv7();
-    const permission: SendPermission = permitted ? { allowed: true } : await this.permissionToSend(tx, device);
+    const permission: SendPermission = permitted ? { allowed: true } : await this.permissionToSend(tx, device, purpose);
     const question: Question = permission.allowed
       ? await this.questionTo(tx, device, challengeId, purpose)
       : { codeHash: null, message: null };
@@ -127,6 +133,7 @@ export class Challenges {
       challengeId,
       expiresIn: ttlSeconds,
       codeSent: permission.allowed && method.sends,
+      refused: permission.allowed ? null : permission,
       resendIn: permission.allowed ? this.cooldownOf(device) : permission.retryAfter,
     };
   }
@@ -135,7 +142,7 @@ export class Challenges {
    * Asks an open challenge again, the same device or another one. The earlier code is forgotten, the attempts and the
    * expiry are not: a new question is not a new chance.
    * @returns seconds until another message may be asked for
-   * @throws Problem code_recently_sent
+   * @throws Problem code_recently_sent, too_many_messages, messages_paused
    */
   async askAgain(tx: EntityManager, challengeId: string, device: OtpDevice): Promise<Answer<number>> {
     await lockUser(tx, device.userId);
@@ -143,9 +150,9 @@ export class Challenges {
     if (!state) return { ok: false, refusal: { reason: 'unknown' } };
     const closed = this.closedBecause(state);
     if (closed) return { ok: false, refusal: closed };
-    const permission = await this.permissionToSend(tx, device);
-    if (!permission.allowed) throw new Problem('code_recently_sent', { retryAfter: permission.retryAfter });
     const { purpose } = state;
+    const permission = await this.permissionToSend(tx, device, purpose);
+    if (!permission.allowed) throw sendProblem(permission);
     const question = await this.questionTo(tx, device, challengeId, purpose);
     if (!(await retargetChallenge(tx, challengeId, device.id, question.codeHash))) {
       return { ok: false, refusal: { reason: 'used' } };
@@ -178,7 +185,7 @@ export class Challenges {
           : { ok: false as const, reason: 'disabled' };
       if (!device || !verdict.ok) {
         const reason = verdict.ok ? 'removed' : verdict.reason;
-        await this.recordFailure(tx, spent, reason, client);
+        await this.recordFailure(tx, spent, reason, client, device);
         return { ok: false, refusal: { reason: reason === 'exhausted' ? 'exhausted' : 'wrong' } };
       }
       if (!(await consumeChallenge(tx, challengeId))) return { ok: false, refusal: { reason: 'used' } };
@@ -278,11 +285,7 @@ export class Challenges {
     const used = await useCode(tx, device.id, next.recoveryCodeHashes);
     if (!used) throw new Error('A locked sheet lost a recovery code');
     await this.audit.record(tx, 'recovery-code.used', { userId: device.userId, client }, { left: used.left });
-    const user = await this.users.findActive(device.userId, tx);
-    if (user?.email) {
-      const message = { kind: 'recovery-code-used', to: user.email, codesLeft: used.left } as const;
-      await this.notifications.enqueue(tx, message, { locale: user.locale, userId: user.id });
-    }
+    await this.tell(tx, device.userId, (to) => ({ kind: 'recovery-code-used', to, codesLeft: used.left }));
   }
 
   private async send(
@@ -297,21 +300,34 @@ export class Challenges {
     await this.notifications.enqueue(tx, message, { expiresAt, locale, userId: device.userId });
   }
 
-  private async recordFailure(tx: EntityManager, spent: SpentAttempt, reason: string, client: Client): Promise<void> {
-    const { userId, type, failures } = spent;
+  private async recordFailure(
+    tx: EntityManager,
+    spent: SpentAttempt,
+    reason: string,
+    client: Client,
+    device: OtpDevice | null,
+  ): Promise<void> {
+    const { userId, deviceId, type, failures } = spent;
     await this.audit.record(tx, 'second-factor.failed', { userId, client }, { method: type, reason, failures });
-    // Once in a row of failures, not at each: whoever guesses must not be able to flood the owner's mailbox either.
-    if (failures !== FAILURES_BEFORE_PAUSE || NOBODYS_YET.includes(spent.purpose)) return;
+    if (NOBODYS_YET.includes(spent.purpose)) return;
+    // Once in a row of failures each, not at every one: whoever guesses must not be able to flood the owner's mailbox.
+    if (failures === FAILURES_BEFORE_PAUSE) await this.tell(tx, userId, (to) => ({ kind: 'wrong-codes', to }));
+    if (failures !== FAILURES_BEFORE_DISABLED) return;
+    await this.audit.record(tx, 'device.disabled', { userId, client }, { deviceId, method: type });
+    const deviceName = device?.name ?? '';
+    await this.tell(tx, userId, (to) => ({ kind: 'device-disabled', to, deviceType: type, deviceName }));
+  }
+
+  /** By mail, where the user has an address. */
+  private async tell(tx: EntityManager, userId: string, messageTo: (email: string) => Message): Promise<void> {
     const user = await this.users.findActive(userId, tx);
-    if (user?.email) {
-      await this.notifications.enqueue(tx, { kind: 'wrong-codes', to: user.email }, { locale: user.locale, userId });
-    }
+    if (user?.email) await this.notifications.enqueue(tx, messageTo(user.email), { locale: user.locale, userId });
   }
 
   /** The account's own address is proved by the first code that comes back from it. */
   private async afterProof(tx: EntityManager, device: OtpDevice, purpose: ChallengePurpose): Promise<void> {
     if (device.address === null) return;
-    await this.destinationLimit.forgive(tx, device.address);
+    await this.guard.forgive(tx, { channel: channelOf(device), to: device.address });
     if (device.confirmedAt !== null) return;
     if (device.type === 'email') await markEmailVerified(tx, device.userId, device.address);
     if (device.type === 'sms') await markPhoneVerified(tx, device.userId, device.address);
@@ -319,10 +335,16 @@ export class Challenges {
     if (purpose !== 'confirm') await confirmDevice(tx, device.id);
   }
 
-  private permissionToSend(tx: EntityManager, device: OtpDevice) {
-    if (device.address === null || !this.methods.get(device.type).sends)
-      return Promise.resolve({ allowed: true as const });
-    return this.destinationLimit.take(tx, device.address);
+  /** The same where the owner of a number is told by mail instead: it must not be told apart by what is counted. */
+  private async permissionToSend(
+    tx: EntityManager,
+    device: OtpDevice,
+    purpose: ChallengePurpose,
+  ): Promise<SendPermission> {
+    if (device.address === null || !this.methods.get(device.type).sends) return { allowed: true };
+    return this.guard.take(tx, destinationOf(channelOf(device), device.address), {
+      newTo: purpose === 'confirm' ? device.userId : null,
+    });
   }
 
   private cooldownOf(device: OtpDevice): number {
@@ -337,6 +359,11 @@ export class Challenges {
       lastStep: device.lastStep === null ? null : Number(device.lastStep),
     };
   }
+}
+
+/** What an address belongs to. */
+function channelOf({ type }: OtpDevice): 'email' | 'sms' {
+  return type === 'sms' ? 'sms' : 'email';
 }
 
 /** What a caller is told about an attempt that did not succeed. */

@@ -9,6 +9,7 @@ import { SecretBox } from '../crypto/secret-box.js';
 import { IdentityRules } from '../identity-rules/identity-rules.service.js';
 import { Notifications } from '../notifications/notifications.service.js';
 import { Problem } from '../problems/problem.js';
+import { sendProblem } from '../throttling/send-permission.js';
 import type { Principal } from '../tokens/principal.js';
 import { isLastDevice, type MethodType } from '../two-factor/policy.js';
 import { TwoFactor } from '../two-factor/two-factor.service.js';
@@ -255,7 +256,7 @@ export class Devices {
     const ttlSeconds = method.sends ? this.config.codes.ttlSeconds : this.config.twoFactor.pendingDeviceTtlSeconds;
     const opened = await this.challenges.open(tx, device, 'confirm', { ttlSeconds });
     if (!method.sends) return null;
-    if (!opened.codeSent) throw new Problem('code_recently_sent', { retryAfter: opened.resendIn });
+    if (opened.refused) throw sendProblem(opened.refused);
     return opened.resendIn;
   }
 

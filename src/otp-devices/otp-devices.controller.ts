@@ -61,7 +61,7 @@ export class OtpDevicesController {
   @Post()
   @Accepts('access', 'enrollment')
   @RequiresFresh()
-  @ThrottledAs('sign-in')
+  @ThrottledAs('sign-in', 'send')
   @ApiOperation({
     operationId: 'createOtpDevice',
     summary: 'Create a device, pending until it is confirmed',
@@ -104,6 +104,8 @@ export class OtpDevicesController {
     'method_not_allowed',
     'two_factor_not_configured',
     'code_recently_sent',
+    'too_many_messages',
+    'messages_paused',
   )
   async create(
     @Body() body: CreateDeviceDto,
@@ -164,7 +166,7 @@ export class OtpDevicesController {
   @HttpCode(202)
   @Accepts('access', 'enrollment')
   @RequiresFresh()
-  @ThrottledAs('sign-in')
+  @ThrottledAs('sign-in', 'send')
   @ApiDeviceId()
   @ApiOperation({
     operationId: 'challengeOtpDevice',
@@ -178,6 +180,8 @@ export class OtpDevicesController {
     'device_expired',
     'method_not_allowed',
     'code_recently_sent',
+    'too_many_messages',
+    'messages_paused',
   )
   async challenge(
     @Param('id', ParseUUIDPipe) id: string,

@@ -1,4 +1,5 @@
 import type { EntityManager } from 'typeorm';
+import { crashAt } from '../config/failpoints.js';
 import { firstRow, rowsOf } from '../database/sql.js';
 
 /** Replaces the user's sheet by a new one: a device of its own, confirmed at once. */
@@ -7,6 +8,7 @@ export async function replaceSheet(
   sheet: { deviceId: string; userId: string; hashes: readonly Buffer[] },
 ): Promise<void> {
   await deleteSheet(tx, sheet.userId);
+  crashAt('replacing-recovery-codes');
   await rowsOf(
     tx,
     `INSERT INTO otp_devices (id, user_id, type, name, created_at, confirmed_at)

@@ -329,6 +329,12 @@ const entries = {
     title: 'A code was sent a moment ago',
     detail: 'Look for the last message, or wait as long as Retry-After says before asking for another.',
   },
+  too_many_messages: {
+    status: 429,
+    title: 'Too many messages',
+    detail:
+      'Too many went to numbers like this one, or to new destinations of this account. Use another method, or wait as long as Retry-After says.',
+  },
   headers_too_large: {
     status: 431,
     title: 'The request header is too large',
@@ -348,6 +354,12 @@ const entries = {
     status: 503,
     title: 'Not available at the moment',
     detail: 'A part that this request needs does not answer. Wait as long as Retry-After says.',
+  },
+  messages_paused: {
+    status: 503,
+    title: 'Text messages pause',
+    detail:
+      'None is sent at the moment. Use another method, such as an authenticator app, a mailbox or a recovery code, or wait as long as Retry-After says.',
   },
   provider_unavailable: {
     status: 503,

@@ -36,7 +36,7 @@ export class LinksController {
   @Post('magic-link')
   @HttpCode(202)
   @Public()
-  @ThrottledAs('sign-in')
+  @ThrottledAs('sign-in', 'send')
   @ApiOperation({
     operationId: 'askForMagicLink',
     summary: 'Send a link that stands for the password',
@@ -75,7 +75,7 @@ export class LinksController {
   @Post('password-reset')
   @HttpCode(202)
   @Public()
-  @ThrottledAs('sign-in')
+  @ThrottledAs('sign-in', 'send', 'reset')
   @ApiOperation({
     operationId: 'askForPasswordReset',
     summary: 'Send what lets choose a new password',
@@ -92,7 +92,7 @@ export class LinksController {
   @Post('password-reset/confirm')
   @HttpCode(204)
   @Public()
-  @ThrottledAs('sign-in')
+  @ThrottledAs('sign-in', 'reset')
   @ApiOperation({
     operationId: 'confirmPasswordReset',
     summary: 'Choose a new password',

@@ -3,6 +3,7 @@ import { InjectEntityManager } from '@nestjs/typeorm';
 import type { EntityManager } from 'typeorm';
 import { Audit } from '../audit/audit.service.js';
 import type { Client } from '../audit/client.js';
+import { crashAt } from '../config/failpoints.js';
 import { Notifications } from '../notifications/notifications.service.js';
 import { findLatestChallengeOf } from '../otp-devices/challenge.queries.js';
 import { Challenges } from '../otp-devices/challenges.service.js';
@@ -76,6 +77,7 @@ export class PasswordReset {
   private async replace(tx: EntityManager, userId: string, passwordHash: string, client: Client): Promise<void> {
     await setPassword(tx, userId, passwordHash);
     await bumpEpoch(tx, userId);
+    crashAt('resetting-password');
     await this.tokens.endSessionsOf(tx, userId, 'password_reset', { client });
     await this.audit.record(tx, 'user.password-reset', { userId, client }, {});
     const { email, locale } = await this.users.getActive(userId, tx);

@@ -17,7 +17,10 @@ import { Challenges } from '../otp-devices/challenges.service.js';
 import { Devices } from '../otp-devices/devices.service.js';
 import { Methods } from '../otp-devices/methods/registry.js';
 import { Problem } from '../problems/problem.js';
-import { DestinationLimit, type SendPermission } from '../throttling/destination-limit.js';
+import { DestinationLimit } from '../throttling/destination-limit.js';
+import { MessageGuard } from '../throttling/message-guard.js';
+import { sendProblem, type SendPermission } from '../throttling/send-permission.js';
+import { destinationOf } from '../users/destination.js';
 import { parseIdentifier, type Identifier } from '../users/identity.js';
 import type { User } from '../users/user.entity.js';
 import { Users } from '../users/users.service.js';
@@ -59,6 +62,7 @@ export class SentProofs implements OnModuleInit {
     private readonly challenges: Challenges,
     private readonly methods: Methods,
     private readonly destinationLimit: DestinationLimit,
+    private readonly guard: MessageGuard,
     private readonly notifications: Notifications,
     private readonly audit: Audit,
     private readonly box: SecretBox,
@@ -108,7 +112,7 @@ export class SentProofs implements OnModuleInit {
 
   private async request(wanted: Wanted, db: EntityManager = this.db): Promise<number> {
     const permission = await db.transaction((tx) => this.note(tx, wanted));
-    if (!permission.allowed) throw new Problem('code_recently_sent', { retryAfter: permission.retryAfter });
+    if (!permission.allowed) throw sendProblem(permission);
     return this.config.codes.resendCooldownSeconds;
   }
 
@@ -150,7 +154,8 @@ export class SentProofs implements OnModuleInit {
     // Here and not in the request: like somebody unknown, who is refused is told nothing.
     if (!(await this.rules.allows('codes', namedBy(channel, address), tx))) return false;
     // A username names no destination; the one behind it has limits of its own.
-    if (address !== asked && !(await this.destinationLimit.take(tx, address)).allowed) return false;
+    const destinationTaken = address === asked;
+    if (!(await this.guard.take(tx, destinationOf(channel, address), { destinationTaken })).allowed) return false;
     if (wanted.purpose === 'code') {
       const device = await this.devices.ensureAddressDevice(tx, user, channel);
       await this.challenges.open(tx, device, 'first_factor', { permitted: true });

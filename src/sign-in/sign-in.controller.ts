@@ -102,7 +102,7 @@ export class SignInController {
   @Post('otp')
   @HttpCode(202)
   @Public()
-  @ThrottledAs('sign-in')
+  @ThrottledAs('sign-in', 'send')
   @ApiOperation({
     operationId: 'askForCode',
     summary: 'Send a code: again, to another device, or instead of a password',
@@ -119,6 +119,8 @@ export class SignInController {
     'address_refused',
     'method_not_allowed',
     'code_recently_sent',
+    'too_many_messages',
+    'messages_paused',
     'retry_too_soon',
     'too_many_failures',
   )
@@ -188,6 +190,8 @@ export class SignInController {
     'method_not_allowed',
     'two_factor_not_configured',
     'code_recently_sent',
+    'too_many_messages',
+    'messages_paused',
     'retry_too_soon',
     'too_many_failures',
     'busy',

@@ -3,6 +3,7 @@ import { InjectEntityManager } from '@nestjs/typeorm';
 import type { EntityManager } from 'typeorm';
 import { Audit } from '../audit/audit.service.js';
 import type { Client } from '../audit/client.js';
+import { crashAt } from '../config/failpoints.js';
 import { findLatestChallengeOf } from '../otp-devices/challenge.queries.js';
 import { Challenges, problemOf } from '../otp-devices/challenges.service.js';
 import { Devices } from '../otp-devices/devices.service.js';
@@ -100,8 +101,9 @@ export class SignIn {
       }
       return result;
     });
-    if (answer.ok) return answer.value;
-    throw problemOf(answer.refusal);
+    if (!answer.ok) throw problemOf(answer.refusal);
+    crashAt('consumed-but-not-answered');
+    return answer.value;
   }
 
   /** Asks the device of a code token again, or another one that the policy allows. */
@@ -126,6 +128,7 @@ export class SignIn {
     return this.devices.confirm(userId, deviceId, code, client, async (tx, proof, recoveryCodes) => {
       const enrollment = await consumeEnrollment(tx, enrollmentId);
       if (!enrollment) throw new Problem('invalid_token');
+      crashAt('confirming-device');
       const result = await this.pipeline.afterSecondFactor(tx, { ...proof, firstFactor: enrollment.proved }, client);
       if (recoveryCodes !== null && result.status === 'authenticated') result.recoveryCodes = recoveryCodes;
       return result;

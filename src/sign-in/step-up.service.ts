@@ -10,6 +10,7 @@ import { Methods } from '../otp-devices/methods/registry.js';
 import type { OtpDevice } from '../otp-devices/otp-device.entity.js';
 import { Problem } from '../problems/problem.js';
 import { PasswordFailures } from '../throttling/password-failures.js';
+import { sendProblem } from '../throttling/send-permission.js';
 import type { AccessPrincipal } from '../tokens/principal.js';
 import { findRefreshState } from '../tokens/session.queries.js';
 import { Tokens } from '../tokens/tokens.service.js';
@@ -93,9 +94,7 @@ export class StepUp {
       await this.devices.lockOwner(tx, device.userId);
       const opened = await this.challenges.open(tx, device, 'step_up');
       // Thrown in here, so that it is undone: a question without a code would supersede the one that was sent.
-      if (this.methods.get(device.type).sends && !opened.codeSent) {
-        throw new Problem('code_recently_sent', { retryAfter: opened.resendIn });
-      }
+      if (opened.refused) throw sendProblem(opened.refused);
       return opened;
     });
   }

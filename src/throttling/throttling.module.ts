@@ -9,6 +9,7 @@ import { Keys } from '../crypto/keys.js';
 import { JobRunner } from '../jobs/job-runner.js';
 import { DestinationLimit } from './destination-limit.js';
 import { OVERALL, THROTTLE_SCOPES } from './ip-throttle.guard.js';
+import { MessageGuard } from './message-guard.js';
 import { PasswordFailures } from './password-failures.js';
 import { PostgresWindows } from './postgres-windows.js';
 import { RedisWindows } from './redis-windows.js';
@@ -56,7 +57,7 @@ class WindowStoreModule {}
       }),
     }),
   ],
-  providers: [PasswordFailures, DestinationLimit],
-  exports: [ThrottlerModule, PasswordFailures, DestinationLimit],
+  providers: [PasswordFailures, DestinationLimit, MessageGuard],
+  exports: [ThrottlerModule, PasswordFailures, DestinationLimit, MessageGuard],
 })
 export class ThrottlingModule {}

@@ -6,6 +6,7 @@ import { v7 as uuidv7 } from 'uuid';
 import { Audit, type By } from '../audit/audit.service.js';
 import type { Client } from '../audit/client.js';
 import { Config } from '../config/config.js';
+import { crashAt } from '../config/failpoints.js';
 import { Keys } from '../crypto/keys.js';
 import type { Acr } from './assurance.js';
 import { insertEnrollment } from './enrollment.queries.js';
@@ -141,6 +142,7 @@ export class Tokens {
         : (await advanceRefreshCounter(this.db, sessionId, counter, this.config.tokens.refreshIdleTtlSeconds))
             ?.idleSecondsLeft;
     if (idleSecondsLeft === undefined) return null;
+    crashAt('refreshed-but-not-answered');
     const { accessToken, expiresIn } = this.signer.signAccess({ ...state, sessionId, roles });
     return {
       tokenType: 'Bearer',

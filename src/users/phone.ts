@@ -74,3 +74,8 @@ export function phoneFault({ type, country }: Phone, countries: readonly string[
   }
   return null;
 }
+
+/** Of a number in its E.164 form, as ISO 3166-1 alpha-2; ZZ, which is no country's, where it has none. */
+export function countryOf(number: string): string {
+  return parsePhone(number)?.country ?? 'ZZ';
+}

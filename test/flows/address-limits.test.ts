@@ -67,6 +67,49 @@ describe('the limit of sign-in requests from one address', () => {
   });
 });
 
+/** Every route that a stranger or a user has a message sent by, with nothing in it that could be sent. */
+const SENDING = [
+  '/auth/otp',
+  '/auth/magic-link',
+  '/auth/password-reset',
+  '/otp-devices',
+  '/otp-devices/00000000-0000-7000-8000-000000000000/challenge',
+  '/invitations',
+  '/invitations/00000000-0000-7000-8000-000000000000/resend',
+];
+
+describe('the limits of requests for messages, and of those about a forgotten password', () => {
+  let limited: TestApp;
+  beforeAll(async () => {
+    limited = await startApp({ THROTTLE_SEND_PER_IP: '20/1h', THROTTLE_RESET_PER_IP: '5/1m' });
+  });
+  afterAll(() => limited.close());
+
+  const post = (path: string, address: string) => request(`/api/v1${path}`, { address }, limited);
+
+  it.each(SENDING)('%s is one of those that share twenty an hour', async (path) => {
+    const address = `2001:db8:${SENDING.indexOf(path) + 1}::1`;
+    for (let n = 0; n < 20; n += 1) expect((await post('/auth/otp', address)).statusCode).toBe(400);
+    const { statusCode, headers } = await post(path, address);
+    expect(statusCode).toBe(429);
+    expect(headers['ratelimit-policy']).toContain('"send";q=20;w=3600');
+    expect(Number(headers['retry-after'])).toBeGreaterThan(3_500);
+    expect(Number(headers['retry-after'])).toBeLessThanOrEqual(3_600);
+    // who only types a code or a password asks for no message
+    expect((await post('/auth/token', address)).statusCode).toBe(400);
+    expect((await post('/auth/token/second-factor', address)).statusCode).toBe(400);
+  });
+
+  it('asking for a new password and choosing it share five a minute', async () => {
+    const address = '192.0.2.70';
+    const paths = ['/auth/password-reset', '/auth/password-reset/confirm'];
+    const statuses: number[] = [];
+    for (let n = 0; n < 7; n += 1) statuses.push((await post(paths[n % 2] ?? '', address)).statusCode);
+    expect(statuses).toEqual([400, 400, 400, 400, 400, 429, 429]);
+    expect((await post('/auth/magic-link', address)).statusCode).toBe(400);
+  });
+});
+
 describe('the limit of all requests from one address', () => {
   it('holds for everything but the health of the service', async () => {
     const address = '192.0.2.8';

@@ -81,6 +81,16 @@ describe('what is told', () => {
     expect(await valueOf('countersign_hashes_total')).toBeGreaterThanOrEqual(5);
   });
 
+  it('that text messages pause, because too few codes come back or the budget is used up', async () => {
+    const settings = { METRICS_TOKEN, SMS_DAILY_BUDGET: '1', OTP_AUTO_CREATE_ACCOUNT: 'on' };
+    const frugal = await startApp(settings);
+    await frugal.http.post('/auth/otp', { identifier: '+4915112345678' });
+    await expect
+      .poll(() => scrape(frugal), { timeout: 8_000, interval: 100 })
+      .toMatch(/^countersign_message_guard_total\{reason="budget"\} 1$/m);
+    await frugal.close();
+  });
+
   it('the pool, the queue, the database, the key and the process', async () => {
     const text = await scrape();
     for (const name of [

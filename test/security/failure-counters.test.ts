@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startApp, type TestApp } from '../support/app.js';
 import { totpCode } from '../support/authenticator.js';
-import { firstFactor, personWithTotp, register, secondFactor } from '../support/people.js';
+import { enrollTotp, firstFactor, personWithTotp, register, secondFactor } from '../support/people.js';
 import { beginStep, eventsOf, failuresOf, sessionsOf, wrongTotp } from './traces.js';
 
 const NOTICE = /^Wrong codes were entered/;
@@ -100,6 +100,70 @@ describe('failures of one authenticator app', () => {
     expect([(await stepUp()).status, (await stepUp()).status, (await stepUp()).status]).toEqual([401, 401, 429]);
     expect(await failuresOf(app, owner.deviceId)).toBe(5);
     expect((await tryWith(owner, totpCode(owner.secret, app.clock))).status).toBe(429);
+  });
+
+  it('close it at the hundredth, until it is enrolled anew; the owner is told once', async () => {
+    const owner = await personWithTotp(app);
+    const { body: sheet } = await app.http.post<{ codes: string[] }>(
+      '/otp-devices',
+      { type: 'recovery_codes' },
+      { token: owner.session.accessToken },
+    );
+    await app.sql('UPDATE otp_devices SET failures = 98 WHERE id = $1', [owner.deviceId]);
+    const closed = () => app.mailbox.all(owner.email).filter(({ subject }) => /was closed$/.test(subject));
+    // Asked before it is closed: later sign-ins ask another device.
+    const { body: question } = await firstFactor(app, owner.email);
+    const right = () => totpCode(owner.secret, app.clock);
+    for (const code of [wrongTotp(owner.secret, app), wrongTotp(owner.secret, app), right(), right()]) {
+      expect(await eventsOf(app, owner.id, 'device.disabled')).toBe(
+        (await failuresOf(app, owner.deviceId)) >= 100 ? 1 : 0,
+      );
+      await app.sql('UPDATE otp_devices SET blocked_until = NULL WHERE id = $1', [owner.deviceId]);
+      const { status, body } = await secondFactor(app, question.codeToken, code);
+      expect([status, body]).toMatchObject([401, { code: 'invalid_code' }]);
+    }
+    expect(await failuresOf(app, owner.deviceId)).toBe(102);
+    await app.mailbox.next(owner.email, /was closed$/);
+    expect(await eventsOf(app, owner.id, 'device.disabled')).toBe(1);
+    expect(closed()).toHaveLength(1);
+
+    const { body: asked } = await firstFactor(app, owner.email);
+    const sheetId = asked.devices.find(({ type }) => type === 'recovery_codes')?.id;
+    const { body: session } = await secondFactor(app, asked.codeToken, sheet.codes[0] ?? '', { deviceId: sheetId });
+    const token = session.accessToken;
+    const rebound = await enrollTotp(app, token);
+    expect((await app.http.delete(`/otp-devices/${owner.deviceId}`, { token })).status).toBe(204);
+    expect((await tryWith(owner, totpCode(rebound.secret, app.clock))).status).toBe(200);
+    expect(closed()).toHaveLength(1);
+  });
+
+  it('are not those of his password, and neither forgives the other', async () => {
+    const owner = await personWithTotp(app);
+    await failTimes(owner, 3);
+    for (let failure = 0; failure < 9; failure += 1)
+      expect((await firstFactor(app, owner.email, 'wrong')).status).toBe(401);
+    // the right password ends its own failures, and no others
+    expect((await firstFactor(app, owner.email)).status).toBe(200);
+    expect(await failuresOf(app, owner.deviceId)).toBe(3);
+    for (let failure = 0; failure < 10; failure += 1)
+      expect((await firstFactor(app, owner.email, 'wrong')).status).toBe(401);
+    // a code that is right does not open the password step again
+    const { status, body } = await app.http.post<{ accessToken: string }>(
+      '/auth/step-up',
+      { code: totpCode(owner.secret, app.clock) },
+      { token: owner.session.accessToken },
+    );
+    expect(status).toBe(200);
+    expect(await failuresOf(app, owner.deviceId)).toBe(0);
+    expect((await firstFactor(app, owner.email)).status).toBe(429);
+
+    // meanwhile he is signed in where he is, and can choose a new password; the pause ends by itself
+    expect((await app.http.get('/users/me', { token: body.accessToken })).status).toBe(200);
+    const { refreshToken } = owner.session;
+    expect((await app.http.post('/auth/token/refresh', { refreshToken })).status).toBe(200);
+    expect((await app.http.post('/auth/password-reset', { identifier: owner.email })).status).toBe(202);
+    await app.clock.advance(900);
+    expect((await firstFactor(app, owner.email)).status).toBe(200);
   });
 
   it('of one person are nobody else’s', async () => {

@@ -107,6 +107,7 @@ const BODIES: Readonly<Record<string, Body>> = {
     limit: 5,
     cursor: 'WyJhIl0',
   },
+  'POST /admin/message-guard/reset': { country: 'DE' },
   'POST /admin/webhooks': { url: 'https://x.example/', events: ['user.created'], description: 'ours' },
   [`PATCH /admin/webhooks/${SOME_ID}`]: {
     url: 'https://x.example/',

@@ -75,6 +75,8 @@ const ROUTES: Readonly<Record<string, Row>> = {
   'GET /api/v1/admin/users/:id/two-factor': ['access', 403],
   'PATCH /api/v1/admin/users/:id/two-factor': ['access', 403],
   'POST /api/v1/admin/users/two-factor': ['access', 403],
+  'GET /api/v1/admin/message-guard': ['access', 403],
+  'POST /api/v1/admin/message-guard/reset': ['access', 403],
   'GET /api/v1/admin/webhooks': ['access', 403],
   'POST /api/v1/admin/webhooks': ['access', 403],
   'GET /api/v1/admin/webhooks/:id': ['access', 403],

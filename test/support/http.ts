@@ -1,4 +1,3 @@
-import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { expectDocumented } from './openapi.js';
 
 export interface Answer<Body = Record<string, unknown>> {
@@ -14,11 +13,21 @@ interface RequestOptions {
   headers?: Record<string, string>;
 }
 
+/** The application in this process, or a client of one in another. */
+interface Server {
+  inject(request: {
+    method: Method;
+    url: string;
+    headers: Record<string, string>;
+    payload?: string;
+  }): Promise<{ statusCode: number; headers: Record<string, string | string[] | number | undefined>; body: string }>;
+}
+
 type Method = 'GET' | 'POST' | 'PATCH' | 'PUT' | 'DELETE';
 
 /** A client of the API. Every answer is held against the OpenAPI document. Paths are those below /api/v1. */
 export class Http {
-  constructor(private readonly app: NestFastifyApplication) {}
+  constructor(private readonly server: Server) {}
 
   get<Body = Record<string, unknown>>(path: string, options?: RequestOptions): Promise<Answer<Body>> {
     return this.send<Body>('GET', path, undefined, options);
@@ -47,7 +56,7 @@ export class Http {
     { token, headers = {} }: RequestOptions = {},
   ): Promise<Answer<Body>> {
     const url = path.startsWith('/.well-known') || path.startsWith('/dev') ? path : `/api/v1${path}`;
-    const response = await this.app.inject({
+    const response = await this.server.inject({
       method,
       url,
       headers: {

@@ -7,7 +7,7 @@ const PATIENCE_MS = 8_000;
 export class Mailbox {
   private readonly read = new Set<string>();
 
-  constructor(private readonly outbox: Outbox) {}
+  constructor(private readonly outbox: Pick<Outbox, 'list'>) {}
 
   /** The next unread mail to this address, oldest first; fails where none arrives in time. */
   async next(address: string, subject: RegExp = /./): Promise<OutboxMessage> {

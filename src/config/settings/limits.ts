@@ -21,6 +21,9 @@ export const limits = {
       SEND_PER_DESTINATION: ratesOrOff({ default: '5/1h,10/1d' }).describe(
         'Messages to one destination that were not answered with the right code.',
       ),
+      SEND_PER_ACCOUNT: rateOrOff({ default: '10/1d' }).describe(
+        'New destinations, numbers and mailboxes together, that one account may have codes sent to.',
+      ),
     })
     .transform((env) => ({
       signInPerIp: env.THROTTLE_SIGN_IN_PER_IP,
@@ -29,5 +32,6 @@ export const limits = {
       overallPerIp: env.THROTTLE_OVERALL_PER_IP,
       passwordFreeFailures: env.PASSWORD_FREE_FAILURES,
       sendPerDestination: env.SEND_PER_DESTINATION,
+      sendPerAccount: env.SEND_PER_ACCOUNT,
     })),
 } as const;

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { freeList, optionalChoice, text } from '../values.js';
+import { freeList, integerOrOff, optionalChoice, rateOrOff, text } from '../values.js';
 
 const origin = z.url({ protocol: /^https?$/, error: 'must be an http(s) URL' });
 
@@ -43,6 +43,15 @@ export const sms = {
       }).describe(
         'Countries to whose numbers text messages are sent. Empty: all; a short list is the best protection against toll fraud.',
       ),
+      SMS_PER_PREFIX: rateOrOff({ default: '10/1h' }).describe(
+        'Text messages to numbers that differ in their last four digits only, except those that were answered with the right code.',
+      ),
+      SMS_DAILY_BUDGET: integerOrOff({ default: 1000, min: 1, max: 10_000_000 }).describe(
+        'Text messages a day (UTC). After them none goes out until midnight; other methods go on working.',
+      ),
+      SMS_MIN_VERIFY_RATE: integerOrOff({ default: 10, min: 1, max: 100 }).describe(
+        'Percent. Where of 50 or more codes to one country within an hour fewer come back, text messages to it pause for an hour.',
+      ),
     })
     .transform((env) => ({
       driver: env.SMS_DRIVER,
@@ -54,5 +63,8 @@ export const sms = {
         baseUrl: env.TWILIO_API_BASE_URL?.replace(/\/+$/, '') ?? null,
       },
       countries: env.SMS_COUNTRIES,
+      perPrefix: env.SMS_PER_PREFIX,
+      dailyBudget: env.SMS_DAILY_BUDGET,
+      minVerifyRate: env.SMS_MIN_VERIFY_RATE,
     })),
 } as const;

@@ -7,6 +7,7 @@ export const subjects: PartialTexts['subjects'] = {
   'wrong-codes': () => 'Für Ihr Konto wurden falsche Codes eingegeben',
   'device-added': () => 'Ihrem Konto wurde ein zweiter Faktor hinzugefügt',
   'device-removed': () => 'Aus Ihrem Konto wurde ein zweiter Faktor entfernt',
+  'device-disabled': () => 'Ein zweiter Faktor Ihres Kontos wurde gesperrt',
   'password-changed': () => 'Ihr Passwort wurde geändert',
   'first-factor-code': ({ code }) => `${code}: Ihr Bestätigungscode`,
   'magic-link': (_, brand) => `Ihr Anmeldelink für ${brand}`,

@@ -7,6 +7,7 @@ export const subjects: LocaleTexts['subjects'] = {
   'wrong-codes': () => 'Wrong codes were entered for your account',
   'device-added': () => 'A new second factor was added to your account',
   'device-removed': () => 'A second factor was removed from your account',
+  'device-disabled': () => 'A second factor of your account was closed',
   'password-changed': () => 'Your password was changed',
   'first-factor-code': ({ code }) => `${code}: Your verification code`,
   'magic-link': (_, brand) => `Your sign-in link for ${brand}`,

@@ -1,0 +1,21 @@
+import { Problem, type ProblemOptions } from '../problems/problem.js';
+
+/**
+ * Why no message goes out: one went to the destination a moment ago, too many went where this one would go, or text
+ * messages pause.
+ */
+export type SendRefusal = 'code_recently_sent' | 'too_many_messages' | 'messages_paused';
+
+/** Whether a message may go out, and in how many seconds to ask again. */
+export type SendPermission = { allowed: true } | RefusedSend;
+
+export interface RefusedSend {
+  allowed: false;
+  refusal: SendRefusal;
+  retryAfter: number;
+}
+
+/** What somebody is told who asked for a message himself. */
+export function sendProblem({ refusal, retryAfter }: RefusedSend, options: ProblemOptions = {}): Problem {
+  return new Problem(refusal, { ...options, retryAfter });
+}
