@@ -92,6 +92,14 @@ describe('a body', () => {
     expect(read(`{"a":${'['.repeat(16_000)}${']'.repeat(16_000)}}`)).toEqual(refused);
   });
 
+  it('has at most 256 keys an object, and as many items of an array as fit', () => {
+    const keys = (count: number) => `{${Array.from({ length: count }, (_, index) => `"k${index}":1`).join()}}`;
+    expect(read(keys(256))).not.toEqual(refused);
+    expect(read(keys(257))).toEqual(refused);
+    expect(read(`{"a":[${keys(257)}]}`)).toEqual(refused);
+    expect(read(`{"a":[${Array(10_000).fill('1').join()}]}`)).not.toEqual(refused);
+  });
+
   it('whatever the bytes are: is read or refused, and nothing else happens', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {

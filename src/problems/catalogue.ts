@@ -48,7 +48,7 @@ const entries = {
     status: 400,
     title: 'The body cannot be read',
     detail:
-      'Send one well-formed JSON object in UTF-8, at most 16 levels deep, without control character NUL or reserved keys.',
+      'Send one well-formed JSON object in UTF-8, at most 16 levels deep and with at most 256 keys an object, without control character NUL or reserved keys.',
   },
   authentication_required: {
     status: 401,
