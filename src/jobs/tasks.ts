@@ -16,6 +16,8 @@ export type Tasks = {
   'send-proof': { id: string; sealed: string };
   /** Tells whoever has an identity that somebody tried to register with it. */
   'tell-owner': { id: string; sealed: string };
+  /** Tells an owner that his identifier has to wait after wrong passwords. */
+  'tell-of-pause': { id: string; sealed: string };
   /** Tells another service what is due, one event after the other. */
   'deliver-to-webhook': { webhookId: string };
 } & Record<RepeatedTask, object>;

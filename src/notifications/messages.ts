@@ -8,6 +8,8 @@ export type Message =
   | { kind: 'account-exists'; to: string }
   /** Wrong second-factor codes in a row, after a password that was right. */
   | { kind: 'wrong-codes'; to: string }
+  /** Wrong passwords in a row, so that the next has to wait. */
+  | { kind: 'wrong-passwords'; to: string }
   | { kind: 'device-added'; to: string; deviceType: string; deviceName: string }
   | { kind: 'device-removed'; to: string; deviceType: string; deviceName: string }
   /** It is closed after a hundred wrong codes in a row, until it is enrolled anew. */

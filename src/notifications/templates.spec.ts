@@ -18,6 +18,7 @@ const examples: { [K in MessageKind]: Extract<Message, { kind: K }> } = {
   'device-code': { kind: 'device-code', to, code: '0123456', minutes: 5 },
   'account-exists': { kind: 'account-exists', to },
   'wrong-codes': { kind: 'wrong-codes', to },
+  'wrong-passwords': { kind: 'wrong-passwords', to },
   'device-added': { kind: 'device-added', to, deviceType: 'totp', deviceName: 'My phone' },
   'device-removed': { kind: 'device-removed', to, deviceType: 'totp', deviceName: '' },
   'device-disabled': { kind: 'device-disabled', to, deviceType: 'totp', deviceName: 'My phone' },

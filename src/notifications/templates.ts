@@ -15,6 +15,7 @@ const kinds: Record<MessageKind, true> = {
   'device-code': true,
   'account-exists': true,
   'wrong-codes': true,
+  'wrong-passwords': true,
   'device-added': true,
   'device-removed': true,
   'device-disabled': true,

@@ -11,6 +11,7 @@ import { LinkPagesController } from './link-pages.controller.js';
 import { LinksController } from './links.controller.js';
 import { Links } from './links.service.js';
 import { PasswordReset } from './password-reset.service.js';
+import { PauseNotices } from './pause-notices.service.js';
 import { SignInPipeline } from './pipeline.js';
 import { Refresh } from './refresh.service.js';
 import { SentProofs } from './sent-proofs.service.js';
@@ -39,6 +40,7 @@ import { TrustedBrowsers } from './trusted-browsers.service.js';
     CodeRequests,
     Links,
     PasswordReset,
+    PauseNotices,
     TrustedBrowsers,
     AccountRemoval,
   ],

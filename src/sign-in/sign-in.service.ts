@@ -21,6 +21,7 @@ import { parseIdentifier } from '../users/identity.js';
 import { Passwords } from '../users/password.js';
 import { renewHash } from '../users/user.queries.js';
 import { Users } from '../users/users.service.js';
+import { PauseNotices } from './pause-notices.service.js';
 import { SignInPipeline, type Outcome } from './pipeline.js';
 import type { AskedDto, SecondFactorDto, SignInResult } from './sign-in.dto.js';
 import { TrustedBrowsers } from './trusted-browsers.service.js';
@@ -34,6 +35,7 @@ export class SignIn {
     private readonly users: Users,
     private readonly passwords: Passwords,
     private readonly passwordFailures: PasswordFailures,
+    private readonly pauseNotices: PauseNotices,
     private readonly twoFactor: TwoFactor,
     private readonly devices: Devices,
     private readonly challenges: Challenges,
@@ -52,10 +54,11 @@ export class SignIn {
   ): Promise<SignInResult> {
     const parsed = parseIdentifier(identifier);
     const key = parsed?.canonical ?? identifier;
-    await this.passwordFailures.spend(this.db, key);
+    const { beginsPause } = await this.passwordFailures.spend(this.db, key);
     const user = parsed && (await this.users.findByIdentifier(parsed));
     const matches = await this.passwords.verify(user?.passwordHash ?? null, password);
     if (!user || !matches || !user.active) {
+      if (beginsPause) await this.pauseNotices.note(this.db, identifier);
       const reason = !user ? 'unknown_identifier' : matches ? 'inactive' : 'wrong_password';
       await this.audit.record(this.db, 'sign-in.failed', { userId: user?.id ?? null, client }, { reason });
       throw new Problem('invalid_credentials');

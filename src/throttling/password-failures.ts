@@ -24,12 +24,13 @@ export class PasswordFailures {
    * Counts an attempt before the password is looked at, in one conditional statement: of 200 parallel guesses
    * exactly as many as are free get as far as the hash. After those each further one waits 30 s, doubling to
    * 15 min; 12 h of quiet forget everything.
+   * @returns whether a pause begins with it, the first in a row, should it fail
    * @throws Problem too_many_failures
    */
-  async spend(db: EntityManager, identifier: string): Promise<void> {
-    if (this.free === null) return;
+  async spend(db: EntityManager, identifier: string): Promise<{ beginsPause: boolean }> {
+    if (this.free === null) return { beginsPause: false };
     const key = this.keyOf(identifier);
-    const spent = await firstRow(
+    const spent = await firstRow<{ failures: number }>(
       db,
       `INSERT INTO failure_counters AS c (key, failures, last_failure_at) VALUES ($1, 1, now())
        ON CONFLICT (key) DO UPDATE SET
@@ -42,7 +43,7 @@ export class PasswordFailures {
        RETURNING failures`,
       [key, this.free],
     );
-    if (spent) return;
+    if (spent) return { beginsPause: spent.failures === this.free };
     const blocked = await firstRow<{ seconds: number }>(
       db,
       `SELECT greatest(1, ceil(extract(epoch FROM blocked_until - now())))::int AS seconds

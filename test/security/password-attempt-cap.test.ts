@@ -69,6 +69,18 @@ describe('two hundred wrong passwords at once', () => {
     expect(verify).toHaveBeenCalledTimes(5);
   });
 
+  it('tell the owner once, however many follow; for nobody the same is noted, and nothing sent', async () => {
+    const { email } = await register(app);
+    const notes = async () => app.sql(`SELECT 1 FROM graphile_worker.jobs WHERE task_identifier = 'tell-of-pause'`);
+    await fireAtOnce([origin], guesses(email).slice(0, 20));
+    await app.mailbox.next(email, /Wrong passwords/);
+    await app.clock.advance(31);
+    await firstFactor(app, email, 'wrong');
+    await fireAtOnce([origin], guesses('no one at all').slice(0, 20));
+    await vi.waitFor(async () => expect(await notes()).toEqual([]));
+    expect(app.mailbox.all(email).filter(({ subject }) => /Wrong passwords/.test(subject))).toHaveLength(1);
+  });
+
   it('keep nobody out for good: after the pause the right password is looked at and forgets them', async () => {
     const { email } = await register(app);
     await fireAtOnce([origin], guesses(email).slice(0, 20));

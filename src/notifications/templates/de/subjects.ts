@@ -5,6 +5,7 @@ export const subjects: PartialTexts['subjects'] = {
   'device-code': ({ code }) => `${code}: Ihr Bestätigungscode`,
   'account-exists': () => 'Sie haben bereits ein Konto',
   'wrong-codes': () => 'Für Ihr Konto wurden falsche Codes eingegeben',
+  'wrong-passwords': () => 'Für Ihr Konto wurden falsche Passwörter eingegeben',
   'device-added': () => 'Ihrem Konto wurde ein zweiter Faktor hinzugefügt',
   'device-removed': () => 'Aus Ihrem Konto wurde ein zweiter Faktor entfernt',
   'device-disabled': () => 'Ein zweiter Faktor Ihres Kontos wurde gesperrt',

@@ -5,6 +5,7 @@ export const subjects: LocaleTexts['subjects'] = {
   'device-code': ({ code }) => `${code}: Your verification code`,
   'account-exists': () => 'You already have an account',
   'wrong-codes': () => 'Wrong codes were entered for your account',
+  'wrong-passwords': () => 'Wrong passwords were entered for your account',
   'device-added': () => 'A new second factor was added to your account',
   'device-removed': () => 'A second factor was removed from your account',
   'device-disabled': () => 'A second factor of your account was closed',
