@@ -177,6 +177,7 @@ describe('a replica that cannot listen', () => {
       { timeout: 10_000, interval: 100 },
     );
     await here.http.post('/auth/token/revoke', { refreshToken: session.refreshToken });
-    expect(await isRefusedThere(session)).toBe(true);
+    // Both say hello once a second: until then the one does not know that the other is there to be waited for.
+    await vi.waitFor(async () => expect(await isRefusedThere(session)).toBe(true), { timeout: 1_000, interval: 10 });
   });
 });
