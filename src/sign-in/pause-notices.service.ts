@@ -40,7 +40,7 @@ export class PauseNotices implements OnModuleInit {
     const parsed = parseIdentifier(this.box.open(sealed, PURPOSE, id));
     const user = parsed && (await this.users.findByIdentifier(parsed));
     if (!user?.active || user.email === null) return;
-    // Past the limit of the mailbox: a stranger must not use up the codes of its owner. It comes twice a day at most.
+    // Past the limit of the mailbox: a stranger must not use up the codes of its owner. Only the first pause in a row is told.
     const { id: userId, email: to, locale } = user;
     await this.notifications.enqueue(this.db, { kind: 'wrong-passwords', to }, { locale, userId });
   }
