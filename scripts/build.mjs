@@ -1,16 +1,18 @@
-// Builds dist/: the compiled service, and beside it the mail templates, which the compiler leaves out; and the guard for
-// other services in packages/guard/dist/.
+// Builds dist/: the compiled modules in dist/src/, the service that runs in dist/service/ (bundle.mjs), beside each the mail
+// templates, which the compiler leaves out; and the guard for other services in packages/guard/dist/.
 // What is up to date is not compiled again; remove dist/ to start over.
 import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { bundle } from './bundle.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const compiler = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
 // not part of the image
 const packages = existsSync(join(root, 'packages')) ? [join('packages', 'guard')] : [];
 const templates = join('src', 'notifications', 'templates');
+const besides = [join('dist', templates), join('dist', 'service', 'templates')];
 
 const { status } = spawnSync(process.execPath, [compiler, '--build', 'tsconfig.build.json', ...packages], {
   cwd: root,
@@ -18,7 +20,10 @@ const { status } = spawnSync(process.execPath, [compiler, '--build', 'tsconfig.b
 });
 if (status !== 0) process.exit(1);
 
-cpSync(join(root, templates), join(root, 'dist', templates), {
-  recursive: true,
-  filter: (source) => source.endsWith('.hbs') || statSync(source).isDirectory(),
-});
+await bundle(root);
+for (const folder of besides) {
+  cpSync(join(root, templates), join(root, folder), {
+    recursive: true,
+    filter: (source) => source.endsWith('.hbs') || statSync(source).isDirectory(),
+  });
+}

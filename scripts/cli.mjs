@@ -6,4 +6,4 @@ import { fileURLToPath } from 'node:url';
 const build = join(dirname(fileURLToPath(import.meta.url)), 'build.mjs');
 const { status } = spawnSync(process.execPath, [build], { stdio: ['ignore', 2, 2] });
 if (status !== 0) process.exit(1);
-await import('../dist/src/cli.js');
+await import('../dist/service/cli.js');

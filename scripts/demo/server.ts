@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
-const MAIN = fileURLToPath(new URL('../../src/main.js', import.meta.url));
+const MAIN = fileURLToPath(new URL('../../service/main.js', import.meta.url));
 const LOOK_EVERY_MS = 50;
 
 /** Whether a Countersign that shows its mails answers there. */

@@ -43,7 +43,7 @@ it('goes on where whoever read its log has gone', async () => {
 /** In production every request is a line. */
 async function start(log: number | 'pipe'): Promise<string> {
   const port = await freePort();
-  child = spawn(process.execPath, [join(REPOSITORY, 'dist/src/main.js')], {
+  child = spawn(process.execPath, [join(REPOSITORY, 'dist/service/main.js')], {
     cwd: tmpdir(),
     stdio: ['ignore', log, log],
     env: {

@@ -11,7 +11,7 @@ import { AccessTokenStrategy, EnrollmentTokenStrategy } from '../../src/tokens/b
 import { TEST_SECRET, type TestApp } from './app.js';
 import { REPOSITORY } from './server-process.js';
 
-const CLI = join(REPOSITORY, 'dist/src/cli.js');
+const CLI = join(REPOSITORY, 'dist/service/cli.js');
 /** What hashes, sealed secrets and keys look like; a token of a link is what one command is for. */
 const SECRETS = [TEST_SECRET, '$argon2', 'sealedPrivateKey', '"v1.', 'PRIVATE KEY', 'token_hash'];
 

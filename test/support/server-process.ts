@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 
 export const REPOSITORY = resolve(import.meta.dirname, '../..');
-const MAIN = join(REPOSITORY, 'dist/src/main.js');
+const MAIN = join(REPOSITORY, 'dist/service/main.js');
 
 /** A folder without an `.env`, so that nobody's own settings reach the processes. */
 const cwd = tmpdir();
