@@ -32,9 +32,7 @@ export class Refresh {
         if (candidate.reason === 'reused') await this.endReused(candidate, client);
         throw new Problem(candidate.reason === 'reused' ? 'refresh_token_reused' : 'invalid_refresh_token');
       }
-      const user = await this.users.findActive(candidate.state.userId);
-      if (!user) throw new Problem('invalid_refresh_token');
-      const pair = await this.tokens.rotate(candidate, user.roles);
+      const pair = await this.tokens.rotate(candidate);
       if (pair) return pair;
     }
     throw new Problem('invalid_refresh_token');

@@ -42,13 +42,25 @@ export class AccessTokenStrategy extends PassportStrategy(Strategy, 'access') {
     keys: TokenKeys,
     private readonly signer: TokenSigner,
     private readonly reader: AccessReader,
-    config: Config,
+    private readonly config: Config,
   ) {
-    super(strategyOptions(keys, 'access', (request: FastifyRequest) => bearerOf(request, config)));
+    const token = (request: FastifyRequest) => bearerOf(request, config);
+    super({ ...strategyOptions(keys, 'access', token), passReqToCallback: true });
   }
 
-  async validate(payload: unknown): Promise<AccessPrincipal | null> {
-    const claims = this.signer.checkAccess(payload);
+  /** The signature of a token is verified the first time that it comes. */
+  override authenticate(...[request, options]: Parameters<Strategy['authenticate']>): void {
+    const token = bearerOf(request as unknown as FastifyRequest, this.config);
+    const known = token === null ? null : this.signer.recallAccess(token);
+    if (!known) return super.authenticate(request, options);
+    this.reader.principalOf(known).then(
+      (principal) => (principal ? this.success(principal) : this.fail(401)),
+      (error: unknown) => this.error(error as Error),
+    );
+  }
+
+  async validate(request: FastifyRequest, payload: unknown): Promise<AccessPrincipal | null> {
+    const claims = this.signer.acceptAccess(bearerOf(request, this.config) ?? '', payload);
     return claims && this.reader.principalOf(claims);
   }
 }

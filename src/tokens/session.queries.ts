@@ -106,11 +106,14 @@ export async function hasDevice(db: EntityManager, userId: string, methods: read
 
 export interface RefreshState {
   userId: string;
+  /** Of this moment. */
+  roles: string[];
   proved: string[];
   amr: string[];
   authenticatedAt: Date;
   refreshSalt: Buffer;
   refreshCounter: number;
+  /** Whether the session stands, and its user. */
   live: boolean;
   secondsSinceRefresh: number;
   idleSecondsLeft: number;
@@ -119,11 +122,11 @@ export interface RefreshState {
 export function findRefreshState(db: EntityManager, sessionId: string): Promise<RefreshState | null> {
   return firstRow<RefreshState>(
     db,
-    `SELECT user_id AS "userId", proved, amr, authenticated_at AS "authenticatedAt", refresh_salt AS "refreshSalt",
-            refresh_counter AS "refreshCounter", (${LIVE}) AS live,
+    `SELECT users.id AS "userId", users.roles, proved, amr, authenticated_at AS "authenticatedAt",
+            refresh_salt AS "refreshSalt", refresh_counter AS "refreshCounter", (users.active AND ${LIVE}) AS live,
             extract(epoch FROM now() - refreshed_at)::float AS "secondsSinceRefresh",
             floor(extract(epoch FROM idle_expires_at - now()))::int AS "idleSecondsLeft"
-     FROM sessions WHERE id = $1`,
+     FROM sessions JOIN users ON users.id = sessions.user_id WHERE sessions.id = $1`,
     [sessionId],
   );
 }

@@ -16,6 +16,7 @@ import {
   type EnrollmentClaims,
   type TokenKind,
 } from './token-kinds.js';
+import { VerifiedTokens } from './verified-tokens.js';
 
 /** What an access token tells about a session. */
 export interface AccessGrant {
@@ -33,6 +34,7 @@ export class TokenSigner {
   constructor(
     private readonly jwt: JwtService,
     private readonly keys: TokenKeys,
+    private readonly verified: VerifiedTokens,
     private readonly config: Config,
     private readonly clock: Clock,
   ) {}
@@ -69,21 +71,31 @@ export class TokenSigner {
   }
 
   async verifyAccess(token: string): Promise<AccessClaims | null> {
+    const known = this.recallAccess(token);
+    if (known) return known;
     await this.keys.askFor(token);
-    return this.checkAccess(this.verifySignature('access', token));
+    return this.acceptAccess(token, this.verifySignature('access', token));
+  }
+
+  /** The claims of an access token that was verified before and whose key and times still hold; null of any other. */
+  recallAccess(token: string): AccessClaims | null {
+    const claims = this.verified.recall(token);
+    return claims && this.isTimely(claims) ? claims : null;
   }
 
   /** The claims of an access token whose signature has been verified; null where one does not hold. */
-  checkAccess(payload: unknown): AccessClaims | null {
+  acceptAccess(token: string, payload: unknown): AccessClaims | null {
     const claims = this.checkClaims(accessClaims, payload);
-    return claims?.aud === this.config.tokens.audience ? claims : null;
+    if (claims?.aud !== this.config.tokens.audience) return null;
+    this.verified.remember(token, claims);
+    return claims;
   }
 
   /** An expired code token still names its challenge, so that the answer can say that it is expired. */
   verifyCode(token: string): (CodeClaims & { timely: boolean }) | null {
     const claims = codeClaims.safeParse(this.verifySignature('code', token)).data;
     if (claims?.iss !== this.config.tokens.issuer) return null;
-    return { ...claims, timely: isTimely(claims, this.clock.seconds(), this.config.tokens.leewaySeconds) };
+    return { ...claims, timely: this.isTimely(claims) };
   }
 
   checkEnrollment(payload: unknown): EnrollmentClaims | null {
@@ -102,7 +114,11 @@ export class TokenSigner {
   ): T | null {
     const claims = schema.safeParse(payload).data;
     if (claims?.iss !== this.config.tokens.issuer) return null;
-    return isTimely(claims, this.clock.seconds(), this.config.tokens.leewaySeconds) ? claims : null;
+    return this.isTimely(claims) ? claims : null;
+  }
+
+  private isTimely(claims: Parameters<typeof isTimely>[0]): boolean {
+    return isTimely(claims, this.clock.seconds(), this.config.tokens.leewaySeconds);
   }
 
   /** Times are checked by us, with the injected clock and more strictly than jsonwebtoken does. */

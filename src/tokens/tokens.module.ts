@@ -21,6 +21,7 @@ import { TokenSigner } from './token.signer.js';
 import { TokensController } from './tokens.controller.js';
 import { SessionsController } from './sessions.controller.js';
 import { Tokens } from './tokens.service.js';
+import { VerifiedTokens } from './verified-tokens.js';
 
 @Module({
   imports: [TypeOrmModule.forFeature([SigningKey])],
@@ -50,6 +51,7 @@ class TokenKeysModule {}
   controllers: [TokensController, SessionsController, JwksController],
   providers: [
     TokenSigner,
+    VerifiedTokens,
     Tokens,
     LiveSessions,
     AccessReader,

@@ -133,7 +133,7 @@ export class Tokens {
    * Rotates (RFC 9700 §4.14.2). Null where the token was overtaken meanwhile: look it up again, as the one that
    * overtook it may have been the same request, repeated.
    */
-  async rotate(candidate: RefreshCandidate & { usable: true }, roles: readonly string[]): Promise<TokenPair | null> {
+  async rotate(candidate: RefreshCandidate & { usable: true }): Promise<TokenPair | null> {
     const { sessionId, counter, state } = candidate;
     const successor = counter + 1;
     const idleSecondsLeft =
@@ -143,7 +143,7 @@ export class Tokens {
             ?.idleSecondsLeft;
     if (idleSecondsLeft === undefined) return null;
     crashAt('refreshed-but-not-answered');
-    const { accessToken, expiresIn } = this.signer.signAccess({ ...state, sessionId, roles });
+    const { accessToken, expiresIn } = this.signer.signAccess({ ...state, sessionId });
     return {
       tokenType: 'Bearer',
       accessToken,

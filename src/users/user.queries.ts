@@ -1,7 +1,36 @@
 import type { EntityManager } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
+import { columnsOf } from '../database/columns.js';
 import { firstRow, rowsOf } from '../database/sql.js';
+import type { Identifier } from './identity.js';
 import { skeletonOf } from './lookalikes.js';
+import { User } from './user.entity.js';
+
+const USER = `SELECT ${columnsOf(User)} FROM users`;
+
+export function findActiveUser(db: EntityManager, id: string): Promise<User | null> {
+  return firstRow<User>(db, `${USER} WHERE id = $1 AND active`, [id]);
+}
+
+/** The user, and nobody may change him until the transaction ends. */
+export function lockActiveUser(tx: EntityManager, id: string): Promise<User | null> {
+  return firstRow<User>(tx, `${USER} WHERE id = $1 AND active FOR NO KEY UPDATE`, [id]);
+}
+
+/** The same for an inactive one too, who may even be removed meanwhile. */
+export function lockUser(tx: EntityManager, id: string): Promise<User | null> {
+  return firstRow<User>(tx, `${USER} WHERE id = $1 FOR UPDATE`, [id]);
+}
+
+/** Whom a canonical identifier names; an address that does not identify names nobody: several users may have it. */
+export function findIdentified(db: EntityManager, { kind, canonical }: Identifier): Promise<User | null> {
+  const named = {
+    email: 'email_canonical = $1 AND email_identifies',
+    phone: 'phone_number = $1 AND phone_identifies',
+    username: 'username_canonical = $1',
+  };
+  return firstRow<User>(db, `${USER} WHERE ${named[kind]}`, [canonical]);
+}
 
 export interface NewUser {
   id: string;

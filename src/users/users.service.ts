@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
-import { InjectRepository } from '@nestjs/typeorm';
-import type { EntityManager, Repository } from 'typeorm';
+import { InjectEntityManager } from '@nestjs/typeorm';
+import type { EntityManager } from 'typeorm';
 import { Audit, type By } from '../audit/audit.service.js';
 import type { Client } from '../audit/client.js';
 import { Config } from '../config/config.js';
@@ -14,10 +14,14 @@ import { isOfOneAlphabet } from './lookalikes.js';
 import { parsePhone, phoneFault } from './phone.js';
 import { passwordFaults } from './password-rules.js';
 import { Passwords } from './password.js';
-import { User } from './user.entity.js';
+import type { User } from './user.entity.js';
 import { changedProfile, profileFaults } from './profile.js';
 import {
+  findActiveUser,
+  findIdentified,
   insertUser,
+  lockActiveUser,
+  lockUser,
   newUser,
   replacePassword,
   setRegistering,
@@ -40,7 +44,7 @@ export class Users {
   readonly identifying: Identifying;
 
   constructor(
-    @InjectRepository(User) private readonly repository: Repository<User>,
+    @InjectEntityManager() private readonly db: EntityManager,
     private readonly passwords: Passwords,
     private readonly passwordFailures: PasswordFailures,
     private readonly notifications: Notifications,
@@ -52,32 +56,25 @@ export class Users {
     this.identifying = { email: identityFields.includes('email'), phone: identityFields.includes('phoneNumber') };
   }
 
-  /** Whom an identifier names. An address that does not identify names nobody: several users may have it. */
-  async findByIdentifier({ kind, canonical }: Identifier): Promise<User | null> {
-    if (!this.config.accounts.identityFields.includes(kind === 'phone' ? 'phoneNumber' : kind)) return null;
-    switch (kind) {
-      case 'email':
-        return this.repository.findOneBy({ emailCanonical: canonical, emailIdentifies: true });
-      case 'phone':
-        return this.repository.findOneBy({ phoneNumber: canonical, phoneIdentifies: true });
-      case 'username':
-        return this.repository.findOneBy({ usernameCanonical: canonical });
-    }
+  /** Whom an identifier names, where it is one of IDENTITY_FIELDS. */
+  async findByIdentifier(identifier: Identifier): Promise<User | null> {
+    const field = identifier.kind === 'phone' ? 'phoneNumber' : identifier.kind;
+    return this.config.accounts.identityFields.includes(field) ? findIdentified(this.db, identifier) : null;
   }
 
   /** Inside a transaction pass it as `db`: a second connection could wait for the first one forever. */
-  findActive(id: string, db: EntityManager = this.repository.manager): Promise<User | null> {
-    return db.findOneBy(User, { id, active: true });
+  findActive(id: string, db: EntityManager = this.db): Promise<User | null> {
+    return findActiveUser(db, id);
   }
 
   /** The user, and nobody may change him until the transaction ends. */
   lockActive(tx: EntityManager, id: string): Promise<User | null> {
-    return tx.findOne(User, { where: { id, active: true }, lock: { mode: 'for_no_key_update' } });
+    return lockActiveUser(tx, id);
   }
 
   /** The same for an inactive one too, who may even be removed meanwhile. */
   lock(tx: EntityManager, id: string): Promise<User | null> {
-    return tx.findOne(User, { where: { id }, lock: { mode: 'pessimistic_write' } });
+    return lockUser(tx, id);
   }
 
   /** @throws Problem invalid_token, where the user was removed or deactivated a moment ago */
@@ -145,7 +142,7 @@ export class Users {
     await this.requireCurrentPassword(user, body.currentPassword, client);
     this.requireGoodPassword('newPassword', body.newPassword, user);
     const newHash = await this.passwords.hash(body.newPassword);
-    await this.repository.manager.transaction(async (tx) => {
+    await this.db.transaction(async (tx) => {
       if (!(await replacePassword(tx, id, user.passwordHash ?? '', newHash))) throw new Problem('invalid_credentials');
       await this.tokens.endSessionsOf(tx, id, 'password_changed', { client }, sessionId);
       await this.audit.record(tx, 'user.password-changed', { userId: id, sessionId, client }, {});
@@ -172,11 +169,10 @@ export class Users {
 
   /** Counted like a sign-in: a stolen access token must not be a way to guess the password. */
   private async requireCurrentPassword(user: User, password: string, client: Client): Promise<void> {
-    const db = this.repository.manager;
     const key = signedInKey(user.id);
-    await this.passwordFailures.spend(db, key);
-    if (await this.passwords.verify(user.passwordHash, password)) return this.passwordFailures.forgive(db, key);
-    await this.audit.record(db, 'user.password-refused', { userId: user.id, client }, {});
+    await this.passwordFailures.spend(this.db, key);
+    if (await this.passwords.verify(user.passwordHash, password)) return this.passwordFailures.forgive(this.db, key);
+    await this.audit.record(this.db, 'user.password-refused', { userId: user.id, client }, {});
     throw new Problem('invalid_credentials', { detail: 'The current password is wrong.' });
   }
 
