@@ -1,5 +1,6 @@
 // npm test: every gate and every test in one command that needs no services; stops at the first gate that fails.
 // npm test -- <filter>: builds, and runs the tests whose path contains the filter.
+// npm test -- --abuse: npm test, and then npm run test:abuse.
 import { spawn } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -7,8 +8,8 @@ import { fileURLToPath } from 'node:url';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const cache = join(root, 'node_modules', '.cache', 'countersign');
-const results = join(cache, 'tests.json');
-const filters = process.argv.slice(2);
+const withAbuse = process.argv.includes('--abuse');
+const filters = process.argv.slice(2).filter((argument) => argument !== '--abuse');
 
 const build = { name: 'build', args: [join(root, 'scripts', 'build.mjs')] };
 const gates = [
@@ -27,7 +28,7 @@ const gates = [
   tool('dead code', 'knip', '--no-progress'),
   build,
 ];
-const tests = tool('tests', 'vitest', 'run', '--reporter=default', '--reporter=json', `--outputFile.json=${results}`);
+const suites = [suite('tests'), ...(withAbuse ? [suite('abuse', '--config', 'vitest.abuse.config.ts')] : [])];
 
 const running = new Set();
 let passed = 0;
@@ -39,7 +40,7 @@ for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => stop());
 mkdirSync(cache, { recursive: true });
 const queue = filters.length > 0 ? [build] : gates;
 await Promise.all([pass(queue), pass(queue)]); // two at a time: each keeps about one core busy
-if (failed === 0 && !interrupted) await test();
+for (const each of suites) if (failed === 0 && !interrupted) await test(each);
 console.log(`${passed} passed, ${failed} failed`);
 process.exitCode = failed > 0 || interrupted ? 1 : 0;
 
@@ -57,11 +58,11 @@ async function pass(queue) {
   }
 }
 
-async function test() {
+async function test({ name, args, results }) {
   rmSync(results, { force: true });
-  const { succeeded, seconds } = await run({ ...tests, args: [...tests.args, ...filters] }, 'inherit');
-  console.log(`${tests.name.padEnd(10)} ${succeeded ? 'ok' : 'failed'} (${seconds} s)`);
-  for (const file of readResults()) {
+  const { succeeded, seconds } = await run({ args: [...args, ...filters] }, 'inherit');
+  console.log(`${name.padEnd(10)} ${succeeded ? 'ok' : 'failed'} (${seconds} s)`);
+  for (const file of readResults(results)) {
     const verdicts = file.assertionResults.map(({ status }) => status);
     passed += verdicts.filter((status) => status === 'passed').length;
     const wrong = verdicts.filter((status) => status === 'failed').length;
@@ -70,7 +71,7 @@ async function test() {
   if (!succeeded && failed === 0) failed = 1; // such as an error that no test waited for
 }
 
-function readResults() {
+function readResults(results) {
   try {
     return JSON.parse(readFileSync(results, 'utf8')).testResults;
   } catch {
@@ -101,6 +102,13 @@ function kill() {
 function stop() {
   interrupted = true;
   kill();
+}
+
+/** Tests by vitest, which leaves its verdicts in a file. */
+function suite(name, ...options) {
+  const results = join(cache, `${name}.json`);
+  const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${results}`];
+  return { ...tool(name, 'vitest', 'run', ...options, ...reporters), results };
 }
 
 /** A command of a development dependency, without a shell and its differences between systems. */
