@@ -37,7 +37,7 @@ export function createHost(variables: Variables): Host {
     prepare: () => prepareQuietly({ migrates: false }),
     async open() {
       const config = await prepareQuietly();
-      if (!config.storage.migrateOnStart) await refusePending(config.storage.databaseUrl);
+      if (!config.storage.migrateOnStart) await refusePending(config.storage.directUrl);
       const module = AppModule.with(config, { worksJobs: false });
       return NestFactory.createApplicationContext(module, { logger: loggerFor(config), abortOnError: false });
     },
@@ -45,8 +45,8 @@ export function createHost(variables: Variables): Host {
   };
 }
 
-async function refusePending(databaseUrl: string): Promise<void> {
-  const pending = (await findMigrationStates(databaseUrl)).some(({ applied }) => !applied);
+async function refusePending(directUrl: string): Promise<void> {
+  const pending = (await findMigrationStates(directUrl)).some(({ applied }) => !applied);
   if (!pending) return;
   throw new ConfigurationError([
     'MIGRATE_ON_START is off and migrations are pending; apply them with: countersign migrate up',

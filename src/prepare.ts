@@ -14,7 +14,7 @@ export async function prepare(
   const secretKey = settings.secrets.secretKey ?? generatedSecret(settings.storage.dataDir);
   const databaseUrl = settings.storage.databaseUrl ?? (await embeddedDatabase(settings));
   const config = completeConfig(settings, { databaseUrl, secretKey });
-  if (migrates) await applyMigrations(databaseUrl);
+  if (migrates) await applyMigrations(config.storage.directUrl);
   return config;
 }
 
@@ -28,7 +28,7 @@ async function embeddedDatabase({ storage, server }: Settings): Promise<string> 
   return embedded.url(DATABASE);
 }
 
-async function applyMigrations(databaseUrl: string): Promise<void> {
-  const applied = await migrate(databaseUrl);
+async function applyMigrations(directUrl: string): Promise<void> {
+  const applied = await migrate(directUrl);
   if (applied.length > 0) new Logger('Database').log(`Applied: ${applied.join(', ')}`);
 }

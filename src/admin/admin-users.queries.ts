@@ -55,7 +55,7 @@ const TWO_FACTOR: Record<(typeof TWO_FACTOR_STATES)[number], string> = {
   missing: `NOT ${ENROLLED}`,
 };
 
-/** One text of all that is searched: `ada love` finds Ada Lovelace. */
+/** One text of all that is searched: `ada love` finds Ada Lovelace. `users_search_idx` is over this very expression. */
 const SEARCHED = `lower(coalesce(u.email, '') || ' ' || coalesce(u.username, '') || ' ' || coalesce(u.phone_number, '')
   || ' ' || u.first_name || ' ' || u.last_name)`;
 

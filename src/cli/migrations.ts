@@ -12,7 +12,7 @@ export function addMigrationCommands(program: Command, runner: CommandRunner): v
     .action(
       runner.alone(async () => {
         const { storage } = await runner.host.prepare();
-        const applied = await migrate(storage.databaseUrl);
+        const applied = await migrate(storage.directUrl);
         const text = applied.length === 0 ? 'Nothing was pending.' : `Applied:\n${applied.join('\n')}`;
         return { data: { applied }, text };
       }),
@@ -24,7 +24,7 @@ export function addMigrationCommands(program: Command, runner: CommandRunner): v
     .action(
       runner.alone(async () => {
         const { storage } = await runner.host.prepare();
-        const migrations = await findMigrationStates(storage.databaseUrl);
+        const migrations = await findMigrationStates(storage.directUrl);
         const bad = migrations.some(({ applied }) => !applied);
         const rows = migrations.map(({ name, applied }) => [name, applied ? 'applied' : 'pending']);
         const text = table(['MIGRATION', 'STATE'], rows) + (bad ? '\nApply them with: countersign migrate up' : '');

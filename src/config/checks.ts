@@ -12,6 +12,7 @@ export function findContradictions(settings: Settings): string[] {
     ...identityTokenContradictions(settings),
     ...socialContradictions(settings),
     ...identityContradictions(settings),
+    ...storageContradictions(settings),
     ...(settings.server.production ? missingInProduction(settings) : []),
   ];
 }
@@ -51,6 +52,11 @@ function contradictions({ twoFactor, tokens, codes, secrets, accounts }: Setting
     found.push('SECRET_KEYS_ACCEPTED names SECRET_KEY itself; one of the two is a mistake');
   }
   return found;
+}
+
+function storageContradictions({ storage }: Settings): string[] {
+  if (storage.directUrl === null || storage.databaseUrl !== null) return [];
+  return ['DATABASE_DIRECT_URL is another way to the database of DATABASE_URL, which is not set'];
 }
 
 function textMessageContradictions(settings: Settings): string[] {

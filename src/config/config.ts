@@ -11,7 +11,11 @@ export abstract class Config implements Settings {
     /** The path of PUBLIC_URL, below which a gateway serves everything of ours; empty where it is the root. */
     readonly basePath: string;
   };
-  abstract readonly storage: Settings['storage'] & { readonly databaseUrl: string };
+  abstract readonly storage: Settings['storage'] & {
+    readonly databaseUrl: string;
+    /** The same database past any pooler, for what needs a connection of its own. */
+    readonly directUrl: string;
+  };
   abstract readonly secrets: Settings['secrets'] & { readonly secretKey: string };
   abstract readonly mail: Settings['mail'];
   abstract readonly sms: Settings['sms'];
@@ -37,7 +41,11 @@ export function completeConfig(parsed: Settings, generated: { databaseUrl: strin
   return {
     ...parsed,
     server: { ...server, publicUrl, basePath: new URL(publicUrl).pathname.replace(/\/+$/, '') },
-    storage: { ...parsed.storage, databaseUrl: generated.databaseUrl },
+    storage: {
+      ...parsed.storage,
+      databaseUrl: generated.databaseUrl,
+      directUrl: parsed.storage.directUrl ?? generated.databaseUrl,
+    },
     secrets: { ...parsed.secrets, secretKey: generated.secretKey },
     sms: { ...parsed.sms, driver: smsDriverOf(parsed) },
     tokens: { ...tokens, issuer: tokens.issuer ?? publicUrl },

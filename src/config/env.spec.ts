@@ -176,6 +176,7 @@ describe('a secret in a file', () => {
     const secret = ENTRIES.filter((entry) => entry.secret).map(({ name }) => name);
     expect(secret).toEqual([
       'DATABASE_URL',
+      'DATABASE_DIRECT_URL',
       'DATABASE_REPLICA_URLS',
       'REDIS_URL',
       'SECRET_KEY',

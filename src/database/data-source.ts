@@ -6,7 +6,8 @@ import { SnakeCaseNaming } from './naming.js';
 /** Milliseconds. A database that stalls must cost a caller seconds, not a pile of waiting requests. */
 const ACQUIRE_TIMEOUT = 2_000;
 const STATEMENT_TIMEOUT = 3_000;
-const LOCK_TIMEOUT = 1_000;
+/** More than the second after which PostgreSQL looks for a deadlock: cut before that, nobody could tell one from a wait. */
+const LOCK_TIMEOUT = 1_500;
 const IDLE_IN_TRANSACTION_TIMEOUT = 10_000;
 /** More than the server may take for a statement, so that only a server that has stopped is silent for so long. */
 const SILENCE = 5_000;

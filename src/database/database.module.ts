@@ -1,9 +1,12 @@
 import { Global, Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
+import type { DataSourceOptions } from 'typeorm';
 import { Config } from '../config/config.js';
 import { dataSourceOptions } from './data-source.js';
 import { ReadReplicas } from './read-replicas.js';
 import { Reencryption } from './reencryption.js';
+import { RepeatingDataSource } from './repeat-deadlocked.js';
+import { TimeLimits } from './time-limits.js';
 
 @Global()
 @Module({
@@ -16,9 +19,10 @@ import { Reencryption } from './reencryption.js';
         retryAttempts: 3,
         retryDelay: 1_000,
       }),
+      dataSourceFactory: (options) => Promise.resolve(new RepeatingDataSource(options as DataSourceOptions)),
     }),
   ],
-  providers: [ReadReplicas, Reencryption],
+  providers: [ReadReplicas, Reencryption, TimeLimits],
   exports: [ReadReplicas],
 })
 export class DatabaseModule {}

@@ -5,12 +5,16 @@ import { migrations } from './migrations.js';
 
 /** Any fixed number; it only has to be the same in every replica. */
 const MIGRATION_LOCK = 4_227_001;
+/** Others wait for as long as a migration takes, and this transaction does nothing meanwhile. */
+const WAIT_AND_STAY = `BEGIN; SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0;
+  SET LOCAL idle_in_transaction_session_timeout = 0`;
 /** Milliseconds; a host that swallows packets would else hold up the start for minutes. */
 const CONNECT_TIMEOUT = 10_000;
 
 /**
  * Applies what is pending: the tables of this service and those of its job queue. Replicas that start together
- * queue on an advisory lock of one session, which dies with its process, so a killed migration blocks nobody.
+ * queue on an advisory lock, which dies with its process, so a killed migration blocks nobody. It is a transaction's
+ * lock: a pooler would keep one of a session, and no replica would ever start again.
  *
  * @returns the names of the migrations that were applied
  */
@@ -18,7 +22,8 @@ export async function migrate(databaseUrl: string): Promise<string[]> {
   const lock = new Client({ connectionString: databaseUrl, connectionTimeoutMillis: CONNECT_TIMEOUT });
   await lock.connect();
   try {
-    await lock.query('SELECT pg_advisory_lock($1)', [MIGRATION_LOCK]);
+    await lock.query(WAIT_AND_STAY);
+    await lock.query('SELECT pg_advisory_xact_lock($1)', [MIGRATION_LOCK]);
     const applied = await migrateTables(databaseUrl);
     await migrateJobs({ connectionString: databaseUrl, schema: 'graphile_worker' });
     return applied;

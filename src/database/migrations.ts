@@ -13,6 +13,7 @@ import { SocialIdentities1795338000000 } from '../../migrations/1795338000000-so
 import { KnowPasswordPeppers1795341600000 } from '../../migrations/1795341600000-know-password-peppers.js';
 import { ShareAddressWindows1795345200000 } from '../../migrations/1795345200000-share-address-windows.js';
 import { GuardMessages1795348800000 } from '../../migrations/1795348800000-guard-messages.js';
+import { SearchUsers1795352400000 } from '../../migrations/1795352400000-search-users.js';
 
 /** Every migration, oldest first. A list instead of a glob: a glob that matches nothing is silently "up to date". */
 export const migrations = [
@@ -31,4 +32,5 @@ export const migrations = [
   KnowPasswordPeppers1795341600000,
   ShareAddressWindows1795345200000,
   GuardMessages1795348800000,
+  SearchUsers1795352400000,
 ];

@@ -111,7 +111,7 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
     config: Config,
     @Inject(WORKS_JOBS) readonly works: boolean,
   ) {
-    this.pool = tolerantPool(config.storage.databaseUrl, this.logger);
+    this.pool = tolerantPool(config.storage.directUrl, this.logger);
   }
 
   /** Whether the worker runs. After the database was away it does not, for a moment. */
@@ -210,6 +210,9 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
       concurrency: CONCURRENCY,
       pollInterval: POLL_INTERVAL,
       noHandleSignals: true,
+      // A pooler gives the next statement to another connection, which knows none of them: a mail that was sent could
+      // not be ticked off, and went out again and again.
+      noPreparedStatements: true,
       logger: bridgeTo(this.logger),
       events,
       // said here, or else files and variables where the process was started decide

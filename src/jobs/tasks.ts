@@ -20,6 +20,8 @@ export type Tasks = {
   'tell-of-pause': { id: string; sealed: string };
   /** Tells another service what is due, one event after the other. */
   'deliver-to-webhook': { webhookId: string };
+  /** Removes what has expired from one table, from a key on. */
+  'remove-expired-rows-of': { table: string; after: string | null };
 } & Record<RepeatedTask, object>;
 
 export type TaskName = keyof Tasks;

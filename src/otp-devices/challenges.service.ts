@@ -5,7 +5,9 @@ import { v7 as uuidv7 } from 'uuid';
 import { Audit } from '../audit/audit.service.js';
 import type { Client } from '../audit/client.js';
 import { Config } from '../config/config.js';
+import { crashAt } from '../config/failpoints.js';
 import { SecretBox } from '../crypto/secret-box.js';
+import { IdentityRules } from '../identity-rules/identity-rules.service.js';
 import type { Message } from '../notifications/messages.js';
 import { Notifications } from '../notifications/notifications.service.js';
 import { Problem } from '../problems/problem.js';
@@ -87,6 +89,7 @@ export class Challenges {
     private readonly methods: Methods,
     private readonly users: Users,
     private readonly owners: Owners,
+    private readonly rules: IdentityRules,
     private readonly guard: MessageGuard,
     private readonly notifications: Notifications,
     private readonly verifications: Verifications,
@@ -174,6 +177,7 @@ export class Challenges {
   ): Promise<Answer<T>> {
     const spent = await spendAttempt(this.db, challengeId, purpose, this.config.codes);
     if (!spent) return { ok: false, refusal: await this.findRefusal(challengeId, purpose) };
+    crashAt('charged-but-not-checked');
     const remote = await this.askProvider(spent, code);
     return this.db.transaction(async (tx): Promise<Answer<T>> => {
       // The user before anything of his, here and everywhere: in two orders two requests could wait for each other.
@@ -342,9 +346,22 @@ export class Challenges {
     purpose: ChallengePurpose,
   ): Promise<SendPermission> {
     if (device.address === null || !this.methods.get(device.type).sends) return { allowed: true };
+    if (purpose === 'sign_in' && !(await this.mayReceive(tx, device, device.address))) {
+      return { allowed: false, refusal: 'method_not_allowed', retryAfter: this.config.codes.ttlSeconds };
+    }
     return this.guard.take(tx, destinationOf(channelOf(device), device.address), {
       newTo: purpose === 'confirm' ? device.userId : null,
     });
+  }
+
+  /**
+   * The operator's list. A device that was confirmed goes on whatever the list says now; an address that was only named
+   * may be one that a stranger earns by, whose own password would get round what is denied to him without one.
+   */
+  private async mayReceive(tx: EntityManager, device: OtpDevice, address: string): Promise<boolean> {
+    if (device.confirmedAt !== null) return true;
+    const named = channelOf(device) === 'sms' ? { phoneNumber: address } : { email: address };
+    return this.rules.allows('codes', named, tx);
   }
 
   private cooldownOf(device: OtpDevice): number {

@@ -1,5 +1,4 @@
 import type { EntityManager } from 'typeorm';
-import { crashAt } from '../config/failpoints.js';
 import { firstRow, rowsOf } from '../database/sql.js';
 import type { MethodType } from '../two-factor/policy.js';
 import type { OtpDevice } from './otp-device.entity.js';
@@ -93,7 +92,6 @@ export function findOwnDevice(
 
 /** Locks a device for the rest of the transaction; null where it was removed meanwhile. */
 export function lockDevice(tx: EntityManager, deviceId: string): Promise<OtpDevice | null> {
-  crashAt('charged-but-not-checked');
   return firstRow<OtpDevice>(tx, `SELECT ${COLUMNS} FROM otp_devices WHERE id = $1 FOR UPDATE`, [deviceId]);
 }
 

@@ -4,6 +4,8 @@ import { firstRow, rowsOf } from '../database/sql.js';
 
 const TODAY = `(now() AT TIME ZONE 'UTC')::date`;
 const LAST_HOUR = `sent_at > now() - interval '1 hour'`;
+/** Time enough to type a code back: judged sooner, the first busy minute of a quiet hour would look like fraud. */
+const SETTLED = `(answered OR sent_at <= now() - interval '2 minutes')`;
 
 /**
  * Counts a destination as one that is new to an account, unless it was one within the time of the rate. Call it under
@@ -110,8 +112,9 @@ export interface Judged {
 }
 
 /**
- * Pauses a country where of at least `fewest` codes of the last hour fewer than `percent` came back. Call it after
- * {@link enterCountry}, which lets one message at a time come here, so a pause begins once.
+ * Pauses a country where of at least `fewest` codes of the last hour fewer than `percent` came back, not counting those
+ * that may still come. Call it after {@link enterCountry}, which lets one message at a time come here, so a pause begins
+ * once.
  */
 export function pauseIfIgnored(
   tx: EntityManager,
@@ -122,7 +125,7 @@ export function pauseIfIgnored(
     tx,
     `UPDATE text_message_countries c SET paused_until = now() + interval '1 hour'
      FROM (SELECT count(*)::int AS sent, (count(*) FILTER (WHERE answered))::int AS answered
-           FROM sent_text_codes WHERE country = $1 AND ${LAST_HOUR}) AS codes
+           FROM sent_text_codes WHERE country = $1 AND ${LAST_HOUR} AND ${SETTLED}) AS codes
      WHERE c.country = $1 AND codes.sent >= $2 AND codes.answered * 100 < codes.sent * $3
      RETURNING codes.sent, codes.answered`,
     [country, fewest, percent],

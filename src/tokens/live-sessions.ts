@@ -22,7 +22,7 @@ interface Known {
 /**
  * Whether a session lives, and what its user may do: asked before every authenticated request, so it is remembered. Every
  * change that ends a session or touches a user's roles is announced at its commit; a replica that does not hear itself
- * for three seconds remembers nothing and asks each time, as it also does behind a pooler that cannot LISTEN.
+ * for three seconds remembers nothing and asks each time, as it also does behind a pooler.
  */
 @Injectable()
 export class LiveSessions implements OnApplicationBootstrap, BeforeApplicationShutdown {
@@ -37,7 +37,7 @@ export class LiveSessions implements OnApplicationBootstrap, BeforeApplicationSh
     private readonly clock: Clock,
     { storage }: Config,
   ) {
-    this.channel = new SessionChannel(storage.databaseUrl, {
+    this.channel = new SessionChannel(storage.directUrl, {
       changed: (userId) => this.forget(userId),
       lost: () => this.forgetAll(),
     });

@@ -13,6 +13,12 @@ const CONNECT_TIMEOUT = 5_000;
 /** How long a change waits at most until every replica has heard of it. */
 const SETTLE_LIMIT = 500;
 
+/** A pooler greets with a process of its own invention; only PostgreSQL knows which one serves. */
+async function isPooled(client: Client): Promise<boolean> {
+  const { rows } = await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
+  return rows[0]?.pid !== (client as Client & { processID: number | null }).processID;
+}
+
 interface Waiting {
   peers: Set<string>;
   done: () => void;
@@ -58,6 +64,7 @@ export class SessionChannel {
     client.on('notification', ({ payload = '' }) => this.hear(payload));
     try {
       await client.connect();
+      if (await isPooled(client)) return this.goWithout(client);
       await client.query(`LISTEN ${CHANNEL}`);
     } catch (error) {
       this.logger.warn(
@@ -69,6 +76,18 @@ export class SessionChannel {
     this.client = client;
     this.say(`hello ${this.self}`);
     this.hello = setInterval(() => this.say(`hello ${this.self}`), HELLO_INTERVAL).unref();
+  }
+
+  /**
+   * A pooler lends a connection out between two statements: what is announced meanwhile goes to somebody else, or to
+   * nobody, while a hello may still come back. So nothing is trusted, and it is said once.
+   */
+  private goWithout(client: Client): void {
+    this.stopped = true;
+    this.logger.warn(
+      'A pooler stands before the database: every session is looked up; DATABASE_DIRECT_URL spares that',
+    );
+    client.end().catch(() => undefined);
   }
 
   async stop(): Promise<void> {

@@ -1,5 +1,6 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { hash, verify } from '@node-rs/argon2';
+import { randomInt } from 'node:crypto';
 import pLimit from 'p-limit';
 import { availableParallelism } from 'node:os';
 import { Config } from '../config/config.js';
@@ -72,7 +73,8 @@ export class Passwords implements OnModuleInit {
   }
 
   private inLane<T>(task: () => Promise<T>): Promise<T> {
-    if (this.lane.pendingCount >= QUEUE_LENGTH) throw new Problem('busy', { retryAfter: 2 });
+    // At random: those who were sent away together must not come back together.
+    if (this.lane.pendingCount >= QUEUE_LENGTH) throw new Problem('busy', { retryAfter: randomInt(2, 6) });
     const came = performance.now();
     return this.lane(() => {
       this.waitedMilliseconds += performance.now() - came;

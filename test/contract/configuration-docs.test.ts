@@ -24,6 +24,7 @@ describe('docs/configuration.md', () => {
     const secret = renderConfigurationDocs().match(/(?<=^\| `)[\w<>]+(?=` \(secret\))/gm);
     expect(secret).toEqual([
       'DATABASE_URL',
+      'DATABASE_DIRECT_URL',
       'DATABASE_REPLICA_URLS',
       'REDIS_URL',
       'SECRET_KEY',

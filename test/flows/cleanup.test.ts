@@ -1,5 +1,5 @@
+import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Cleanup } from '../../src/cleanup/cleanup.service.js';
 import { startApp, type TestApp } from '../support/app.js';
 import { enrollTotp, firstFactor, personWithTotp, register, signInByMail, signInByTotp } from '../support/people.js';
 
@@ -12,7 +12,12 @@ beforeAll(async () => {
 });
 afterAll(() => app.close());
 
-const run = () => app.app.get(Cleanup, { strict: false }).run();
+/** Lets the queue do what it does every hour, and waits for its end. */
+async function run(task = 'remove-expired-rows', payload: object = {}): Promise<void> {
+  await app.sql('SELECT graphile_worker.add_job($1, $2::json)', [task, JSON.stringify(payload)]);
+  const left = `SELECT id FROM graphile_worker.jobs WHERE task_identifier LIKE 'remove-expired-rows%'`;
+  await expect.poll(() => app.sql(left), { timeout: 15_000, interval: 20 }).toEqual([]);
+}
 
 async function counts(): Promise<Record<string, number>> {
   const each = TABLES.map((table) => `SELECT '${table}' AS name, count(*)::int AS rows FROM ${table}`);
@@ -61,6 +66,43 @@ describe('rows that have expired', () => {
     expect((await app.http.get('/users/me', { token: session.accessToken })).status).toBe(200);
     expect((await firstFactor(app, 'nobody@example.com', 'wrong')).body).toMatchObject({ code: 'too_many_failures' });
     expect((await firstFactor(app, person.email)).body.device.type).toBe('totp');
+  });
+
+  it.each([
+    ['challenges', `SELECT id::text AS key FROM challenges ORDER BY id`],
+    ['failure_counters', `SELECT key::text AS key FROM failure_counters ORDER BY failure_counters.key`],
+  ])('of %s go from where the job before has ended', async (table, keysOf) => {
+    const person = await register(app);
+    for (let count = 0; count < 3; count += 1) {
+      await firstFactor(app, person.email);
+      await firstFactor(app, `nobody-${count}@example.com`, 'wrong');
+      await app.clock.advance(61);
+    }
+    const keys = (await app.sql<{ key: string }>(keysOf)).map(({ key }) => key);
+    expect(keys.length).toBeGreaterThanOrEqual(3);
+    await app.clock.advance(3 * DAY);
+    await run('remove-expired-rows-of', { table, after: keys[1] });
+    expect((await app.sql<{ key: string }>(keysOf)).map(({ key }) => key)).toEqual(keys.slice(0, 2));
+    await run();
+    expect(await app.sql(keysOf)).toEqual([]);
+  });
+
+  it('are left where somebody holds them, and nobody waits', async () => {
+    const person = await register(app);
+    await firstFactor(app, person.email);
+    await app.clock.advance(3 * DAY);
+    const holder = new pg.Client({ connectionString: app.database.url });
+    await holder.connect();
+    try {
+      await holder.query('BEGIN');
+      await holder.query('SELECT 1 FROM challenges FOR UPDATE');
+      await run();
+      expect((await counts())['challenges']).toBe(1);
+    } finally {
+      await holder.end();
+    }
+    await run();
+    expect((await counts())['challenges']).toBe(0);
   });
 
   it('are no business of those who sign in meanwhile', async () => {

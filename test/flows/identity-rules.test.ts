@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startApp, type TestApp } from '../support/app.js';
 import { countersign, documentOf, refusalOf, runAlone } from '../support/command-line.js';
 import type { Answer } from '../support/http.js';
-import { PASSWORD, register, signInByMail } from '../support/people.js';
+import { firstFactor, PASSWORD, register, signInByMail } from '../support/people.js';
 
 const FILE = `
 # whom we do not want
@@ -224,6 +224,29 @@ describe('the operator’s list', () => {
     } finally {
       await before.close();
     }
+  });
+
+  it('a password gets no code sent to an address that is denied codes and was never proved', async () => {
+    const { email } = await registered({ email: `ada-${unique()}@letters.example` });
+    const recorded = await newRefusals(async () => {
+      const { status, body } = await firstFactor(app, email);
+      expect([status, body.codeSent]).toEqual([200, false]);
+      const again = await app.http.post<Refusal>('/auth/otp', { codeToken: body.codeToken });
+      expect([again.status, again.body.code]).toEqual([403, 'method_not_allowed']);
+      await jobsDone();
+    });
+    expect(recorded).toEqual([{ purpose: 'codes', field: 'email', rule: 'deny email *@letters.example for codes' }]);
+    expect(app.mailbox.all(email)).toEqual([]);
+  });
+
+  it('whoever has proved such an address before the entry came is not locked out', async () => {
+    const person = await register(app);
+    await signInByMail(app, person);
+    const email = `ada-${unique()}@letters.example`;
+    await app.sql('UPDATE users SET email = $2, email_canonical = $2 WHERE id = $1', [person.id, email]);
+    await app.sql('UPDATE otp_devices SET address = $2 WHERE user_id = $1', [person.id, email]);
+    expect((await firstFactor(app, email)).body.codeSent).toBe(true);
+    await app.mailbox.code(email);
   });
 
   async function registered(identity: Record<string, unknown>): Promise<{ email: string }> {

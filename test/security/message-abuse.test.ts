@@ -287,16 +287,18 @@ describe('U05: the budget of a day', () => {
 });
 
 describe('a country whose codes do not come back', () => {
-  it('pauses after exactly fifty of an hour, asked for at once at two replicas; once, alone, and until an hour later', async () => {
-    await askAll(many(70, french));
-    expect(await sentProofs()).toEqual({ sent: 50, notSent: 20 });
-    expect(twilio.texts).toHaveLength(50);
+  it('pauses with the fifty-first of an hour, asked for at once at two replicas; once, alone, and until an hour later', async () => {
+    await askAll(many(50, french));
+    await first.clock.advance(2 * MINUTE);
+    await askAll(many(20, french));
+    expect(await sentProofs()).toEqual({ sent: 51, notSent: 19 });
+    expect(twilio.texts).toHaveLength(51);
     const { token } = await signedIn();
 
     const refused = await addPhone(token, french());
     expectRefused(refused, 503, 'messages_paused');
     expect(refused.body.retryAfter).toBeGreaterThan(HOUR - MINUTE);
-    expect(twilio.requests).toHaveLength(50);
+    expect(twilio.requests).toHaveLength(51);
     expect((await addPhone(token, german())).status).toBe(201);
     const details = { country: 'FR', sent: 50, answered: 0 };
     expect(await guardEvents()).toMatchObject([{ type: 'message-guard.paused', details, actor: 'system' }]);
@@ -304,7 +306,7 @@ describe('a country whose codes do not come back', () => {
 
     const { countries } = await guardOf(await administrator());
     const france = countries.find(({ country }) => country === 'FR');
-    expect(france).toMatchObject({ sent: 50, verified: 0 });
+    expect(france).toMatchObject({ sent: 51, verified: 0 });
     expect(Date.parse(france?.pausedUntil ?? '')).toBeGreaterThan(first.clock.now().getTime());
     expect(countries.find(({ country }) => country === 'DE')).toMatchObject({ pausedUntil: null });
 
@@ -317,11 +319,26 @@ describe('a country whose codes do not come back', () => {
     await askAll(numbers);
     for (const number of numbers.slice(0, 5)) await typeBack(number);
     await askAll(many(5, austrian));
+    await first.clock.advance(2 * MINUTE);
+    await askAll([austrian()]);
     expect(await guardEvents()).toEqual([]);
+    await first.clock.advance(2 * MINUTE);
     await askAll([austrian()]);
     const details = { country: 'AT', sent: 51, answered: 5 };
     expect(await guardEvents()).toMatchObject([{ type: 'message-guard.paused', details }]);
-    expect(twilio.texts).toHaveLength(51);
+    expect(twilio.texts).toHaveLength(52);
+  });
+
+  it('does not in the first busy minutes of a quiet hour: whoever has just been sent a code may still type it', async () => {
+    const numbers = many(60, french);
+    await askAll(numbers);
+    await first.clock.advance(MINUTE);
+    for (const number of numbers.slice(0, 7)) await typeBack(number);
+    await askAll(many(10, french));
+    await first.clock.advance(2 * MINUTE);
+    await askAll([french()]);
+    expect(await guardEvents()).toEqual([]);
+    expect(twilio.texts).toHaveLength(71);
   });
 });
 
@@ -331,6 +348,8 @@ describe('an administrator', () => {
 
   it('ends the pause of a country, which is written down, and what it followed from is forgotten', async () => {
     await askAll(many(50, french));
+    await first.clock.advance(2 * MINUTE);
+    await askAll([french()]);
     await first.sql(`INSERT INTO text_message_countries VALUES ('AT', now() + interval '1 hour')
       ON CONFLICT (country) DO UPDATE SET paused_until = excluded.paused_until`);
     const admin = await administrator();

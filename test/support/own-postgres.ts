@@ -23,7 +23,7 @@ export async function startOwnPostgres(): Promise<OwnPostgres> {
   let server = await start(folder);
   const url = server.url('app');
   const signal = (name: NodeJS.Signals) => {
-    for (const pid of processesOf(server)) process.kill(pid, name);
+    for (const pid of processesOf(server)) signalIfThere(pid, name);
   };
   return {
     url,
@@ -56,6 +56,15 @@ async function start(folder: string): Promise<EmbeddedPostgres> {
   const server = await startEmbeddedPostgres(folder, { maxConnections: 60 });
   await ensureDatabase(server, 'app');
   return server;
+}
+
+/** The process of a connection that was just closed may have ended by itself. */
+function signalIfThere(pid: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(pid, name);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
 }
 
 /** The postmaster first, so that it starts no others meanwhile. */

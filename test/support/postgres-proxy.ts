@@ -1,4 +1,5 @@
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { Transform } from 'node:stream';
 import pg from 'pg';
 
 /** Stands before a database as a server of its own, which can go away and come back. */
@@ -8,22 +9,48 @@ export interface PostgresProxy {
   connections: number;
   goAway(): Promise<void>;
   comeBack(): Promise<void>;
+  /**
+   * Waits for a connection on which something like this is asked, and cuts it when its transaction, or the statement by
+   * itself, has been committed: nobody hears of that.
+   */
+  loseCommitOf(statement: RegExp): Promise<void>;
+}
+
+/** ReadyForQuery, which ends every answer of the server, where no transaction is open any more. */
+const NOTHING_OPEN = Buffer.from([0x5a, 0, 0, 0, 5, 0x49]);
+
+interface Loss {
+  statement: RegExp;
+  done(): void;
 }
 
 export async function startPostgresProxy(databaseUrl: string): Promise<PostgresProxy> {
   const { host, port, user = '', password, database = '' } = new pg.Client({ connectionString: databaseUrl });
   const sockets = new Set<Socket>();
+  let wanted: Loss | null = null;
   const server = createServer((socket) => {
     proxy.connections += 1;
+    let met: Loss | null = null;
     const behind = host.startsWith('/') ? connect(`${host}/.s.PGSQL.${port}`) : connect(port, host);
+    socket.on('data', (asked) => {
+      if (wanted?.statement.test(asked.toString('latin1'))) [met, wanted] = [wanted, null];
+    });
+    const forward = new Transform({
+      transform(answer: Buffer, _, pass) {
+        if (!met || !answer.subarray(-NOTHING_OPEN.length).equals(NOTHING_OPEN)) return pass(null, answer);
+        behind.destroy();
+        socket.destroy();
+        met.done();
+      },
+    });
     for (const [end, other] of [
       [socket, behind],
       [behind, socket],
     ] as const) {
       sockets.add(end);
       end.on('error', () => other.destroy()).on('close', () => other.destroy());
-      end.pipe(other);
     }
+    socket.pipe(behind).pipe(forward).pipe(socket);
   });
   await listen(server, 0);
   const { port: ours } = server.address() as AddressInfo;
@@ -37,6 +64,7 @@ export async function startPostgresProxy(databaseUrl: string): Promise<PostgresP
       return new Promise((resolve) => server.close(() => resolve()));
     },
     comeBack: () => listen(server, ours),
+    loseCommitOf: (statement) => new Promise((done) => (wanted = { statement, done })),
   };
   return proxy;
 }

@@ -10,6 +10,13 @@ export const storage = {
         secret: true,
         check: z.string().regex(/^postgres(ql)?:\/\//, 'must be a postgres:// URL'),
       }).describe('The PostgreSQL database (15 or newer). Absent: an embedded PostgreSQL keeps its data in DATA_DIR.'),
+      DATABASE_DIRECT_URL: text({
+        allowed: 'a postgres:// URL',
+        secret: true,
+        check: z.string().regex(/^postgres(ql)?:\/\//, 'must be a postgres:// URL'),
+      }).describe(
+        'The same database without the pooler that DATABASE_URL goes through: what needs a connection of its own uses it, which is migrations, the job queue and the channel between replicas. Absent: DATABASE_URL.',
+      ),
       DATABASE_REPLICA_URLS: freeList({
         allowed: 'postgres:// URLs, comma-separated',
         secret: true,
@@ -34,6 +41,7 @@ export const storage = {
     })
     .transform((env) => ({
       databaseUrl: env.DATABASE_URL,
+      directUrl: env.DATABASE_DIRECT_URL,
       replicaUrls: env.DATABASE_REPLICA_URLS,
       poolSize: env.DATABASE_POOL_SIZE,
       redisUrl: env.REDIS_URL,

@@ -1,0 +1,44 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { DataSource, EntityManager, type QueryRunner } from 'typeorm';
+import { databaseCodeOf } from '../problems/database-away.js';
+
+/** What PostgreSQL rolls back so that others can go on: deadlocks, and changes that would not have come one by one. */
+const ROLLED_BACK = new Set(['40P01', '40001']);
+const TRIES = 4;
+/** Milliseconds at most before the second try; later ones wait longer. */
+const MOMENT = 50;
+
+/**
+ * Repeats a whole transaction, or a statement of its own, that PostgreSQL rolled back for the sake of another. That is
+ * safe as long as what runs in a transaction changes nothing but the database: providers and mail servers are asked
+ * outside of transactions, by jobs or before.
+ */
+export class RepeatingDataSource extends DataSource {
+  override createEntityManager(queryRunner?: QueryRunner): EntityManager {
+    // What runs within a transaction cannot go on: all of it is gone, and its beginning repeats it.
+    return queryRunner ? super.createEntityManager(queryRunner) : new RepeatingManager(this);
+  }
+}
+
+class RepeatingManager extends EntityManager {
+  override transaction<T>(...call: unknown[]): Promise<T> {
+    const begin = super.transaction.bind(this) as (...same: unknown[]) => Promise<T>;
+    return repeatIfRolledBack(() => begin(...call));
+  }
+
+  override query<T>(statement: string, parameters?: unknown[]): Promise<T> {
+    return repeatIfRolledBack(() => super.query<T>(statement, parameters));
+  }
+}
+
+async function repeatIfRolledBack<T>(run: () => Promise<T>): Promise<T> {
+  for (let tried = 1; ; tried += 1) {
+    try {
+      return await run();
+    } catch (thrown) {
+      if (tried === TRIES || !ROLLED_BACK.has(databaseCodeOf(thrown))) throw thrown;
+      // At random: two that met would otherwise meet again.
+      await sleep(Math.random() * MOMENT * tried);
+    }
+  }
+}
