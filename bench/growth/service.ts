@@ -20,7 +20,6 @@ const SETTINGS = {
   SECRET_KEY: 'w7Rk2-mPz9Qv4Lx8Tb3Nc6Yh1Jd5Fs0Ga',
   PUBLIC_URL: 'http://localhost:3000',
   SMTP_URL: 'smtp://127.0.0.1:9',
-  ACCESS_TOKEN_TTL: '15m',
   THROTTLE_SIGN_IN_PER_IP: 'off',
   THROTTLE_SEND_PER_IP: 'off',
   THROTTLE_RESET_PER_IP: 'off',
@@ -47,7 +46,7 @@ export async function startService(
 ): Promise<Service> {
   if (!existsSync(MAIN)) throw new Error(`${MAIN} is missing: run "npm run build" first`);
   const port = String(await freePort());
-  const child = spawn(process.execPath, [...nodeOptions, '--enable-source-maps', MAIN], {
+  const child = spawn(process.execPath, [...nodeOptions, MAIN], {
     cwd: tmpdir(),
     env: {
       PATH: process.env['PATH'],

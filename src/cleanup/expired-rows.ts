@@ -26,4 +26,6 @@ export const expiredRows: readonly ExpiredRows[] = [
   },
   // Failures are forgotten after half a day of quiet, and no pause is longer than a quarter of an hour.
   { table: 'failure_counters', key: 'key', keyType: 'bytea', expired: `t.last_failure_at < now() - interval '1 day'` },
+  // One for each address that asked: somebody who owns millions of them must not fill the disk.
+  { table: 'address_windows', key: 'key', keyType: 'bytea', expired: 't.ends_at < now()' },
 ];

@@ -30,7 +30,6 @@ export type TaskName = keyof Tasks;
 export type RepeatedTask =
   | 'end-unmet-sessions'
   | 'forget-refused-addresses'
-  | 'remove-ended-windows'
   | 'remove-expired-rows'
   | 'remove-old-audit-events'
   | 'remove-old-registrations'

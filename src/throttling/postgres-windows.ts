@@ -1,25 +1,13 @@
-import { Injectable, type OnModuleInit } from '@nestjs/common';
+import { Injectable } from '@nestjs/common';
 import { InjectEntityManager } from '@nestjs/typeorm';
 import type { EntityManager } from 'typeorm';
-import { firstRow, rowsOf } from '../database/sql.js';
-import { JobRunner } from '../jobs/job-runner.js';
+import { firstRow } from '../database/sql.js';
 import { WindowStore, type Hits } from './window-store.js';
 
-const EVERY_HOUR = '7 * * * *';
-
 @Injectable()
-export class PostgresWindows extends WindowStore implements OnModuleInit {
-  constructor(
-    @InjectEntityManager() private readonly db: EntityManager,
-    private readonly jobs: JobRunner,
-  ) {
+export class PostgresWindows extends WindowStore {
+  constructor(@InjectEntityManager() private readonly db: EntityManager) {
     super();
-  }
-
-  onModuleInit(): void {
-    this.jobs.repeat('remove-ended-windows', EVERY_HOUR, async () => {
-      await rowsOf(this.db, 'DELETE FROM address_windows WHERE ends_at < now()', []);
-    });
   }
 
   async hit(key: Buffer, seconds: number): Promise<Hits> {

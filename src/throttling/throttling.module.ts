@@ -6,7 +6,6 @@ import type { EntityManager } from 'typeorm';
 import { Config } from '../config/config.js';
 import type { Rate } from '../config/values.js';
 import { Keys } from '../crypto/keys.js';
-import { JobRunner } from '../jobs/job-runner.js';
 import { DestinationLimit } from './destination-limit.js';
 import { OVERALL, THROTTLE_SCOPES } from './ip-throttle.guard.js';
 import { MessageGuard } from './message-guard.js';
@@ -31,9 +30,9 @@ function throttler(name: string, rate: Rate | null, reflector: Reflector): Throt
   providers: [
     {
       provide: WindowStore,
-      inject: [Config, getEntityManagerToken(), JobRunner],
-      useFactory: ({ storage }: Config, db: EntityManager, jobs: JobRunner) =>
-        storage.redisUrl === null ? new PostgresWindows(db, jobs) : new RedisWindows(storage.redisUrl),
+      inject: [Config, getEntityManagerToken()],
+      useFactory: ({ storage }: Config, db: EntityManager) =>
+        storage.redisUrl === null ? new PostgresWindows(db) : new RedisWindows(storage.redisUrl),
     },
   ],
   exports: [WindowStore],

@@ -87,6 +87,17 @@ describe('rows that have expired', () => {
     expect(await app.sql(keysOf)).toEqual([]);
   });
 
+  it('of addresses go with the end of their window', async () => {
+    await app.sql(`INSERT INTO address_windows (key, hits, ends_at)
+      VALUES ('ended', 3, now() - interval '1 second'), ('still counted', 3, now() + interval '1 minute')`);
+    await run();
+    const left = await app.sql<{ key: string }>(
+      `SELECT convert_from(key, 'UTF8') AS key FROM address_windows WHERE hits = 3`,
+    );
+    expect(left).toEqual([{ key: 'still counted' }]);
+    await app.sql('DELETE FROM address_windows WHERE hits = 3');
+  });
+
   it('are left where somebody holds them, and nobody waits', async () => {
     const person = await register(app);
     await firstFactor(app, person.email);
