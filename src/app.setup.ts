@@ -1,8 +1,8 @@
 import { ValidationPipe, type ValidationError } from '@nestjs/common';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { randomUUID } from 'node:crypto';
 import { STATUS_CODES, type IncomingMessage } from 'node:http';
-import { v7 as uuidv7 } from 'uuid';
 import type { Config } from './config/config.js';
 import { Drain } from './health/drain.js';
 import { refuseCrossSite } from './cross-site.js';
@@ -60,7 +60,7 @@ export function createAdapter(config: Config): FastifyAdapter {
     // Until it no longer listens: see `Drain`.
     return503OnClosing: false,
     requestIdHeader: false,
-    genReqId: (request: IncomingMessage) => readRequestId(request.headers['x-request-id']) ?? uuidv7(),
+    genReqId: (request: IncomingMessage) => readRequestId(request.headers['x-request-id']) ?? randomUUID(),
     // Django's routes end in a slash, and so do the clients that were written for them.
     routerOptions: { ignoreTrailingSlash: true },
     rewriteUrl: readForwardRequest,
@@ -73,7 +73,7 @@ export function createAdapter(config: Config): FastifyAdapter {
       if (!socket.writable) return socket.destroy();
       const tooLarge = (error as { code?: string }).code === 'HPE_HEADER_OVERFLOW';
       const problem = new Problem(tooLarge ? 'headers_too_large' : 'malformed_body');
-      const body = JSON.stringify(bodyOf(problem, uuidv7(), server.basePath));
+      const body = JSON.stringify(bodyOf(problem, randomUUID(), server.basePath));
       socket.end(
         `HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status] ?? ''}\r\nContent-Type: application/problem+json; charset=utf-8\r\nContent-Length: ${Buffer.byteLength(body)}\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n${body}`,
       );

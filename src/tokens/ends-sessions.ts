@@ -1,26 +1,18 @@
-import { Injectable, SetMetadata, type CallHandler, type ExecutionContext, type NestInterceptor } from '@nestjs/common';
-import { Reflector } from '@nestjs/core';
+import {
+  Injectable,
+  UseInterceptors,
+  type CallHandler,
+  type ExecutionContext,
+  type NestInterceptor,
+} from '@nestjs/common';
 import { concatMap, type Observable } from 'rxjs';
 import { LiveSessions } from './live-sessions.js';
 
-const ENDS_SESSIONS = 'countersign:ends-sessions';
-
-/**
- * For handlers that end sessions, change roles or make tokens void: their answer waits until every replica knows. Without it the next request,
- * at another replica, could be some milliseconds quicker than the announcement.
- */
-export const EndsSessions = () => SetMetadata(ENDS_SESSIONS, true);
-
 @Injectable()
-export class EndsSessionsInterceptor implements NestInterceptor {
-  constructor(
-    private readonly reflector: Reflector,
-    private readonly sessions: LiveSessions,
-  ) {}
+class SettledSessions implements NestInterceptor {
+  constructor(private readonly sessions: LiveSessions) {}
 
-  intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
-    const ends = this.reflector.get<boolean | undefined>(ENDS_SESSIONS, context.getHandler());
-    if (!ends) return next.handle();
+  intercept(_context: ExecutionContext, next: CallHandler): Observable<unknown> {
     return next.handle().pipe(
       concatMap(async (answer: unknown) => {
         await this.sessions.settle();
@@ -29,3 +21,9 @@ export class EndsSessionsInterceptor implements NestInterceptor {
     );
   }
 }
+
+/**
+ * For handlers that end sessions, change roles or make tokens void: their answer waits until every replica knows. Without it the next request,
+ * at another replica, could be some milliseconds quicker than the announcement.
+ */
+export const EndsSessions = () => UseInterceptors(SettledSessions);

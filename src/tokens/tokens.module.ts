@@ -1,5 +1,5 @@
 import { Global, Module } from '@nestjs/common';
-import { APP_INTERCEPTOR, DiscoveryModule } from '@nestjs/core';
+import { DiscoveryModule } from '@nestjs/core';
 import { JwtModule, JwtSecretRequestType } from '@nestjs/jwt';
 import { PassportModule } from '@nestjs/passport';
 import { TypeOrmModule } from '@nestjs/typeorm';
@@ -7,7 +7,6 @@ import { AccessCheck } from './access.check.js';
 import { AccessDemands } from './access-demands.js';
 import { AccessReader } from './access-reader.js';
 import { AccessTokenStrategy, EnrollmentTokenStrategy } from './bearer.strategies.js';
-import { EndsSessionsInterceptor } from './ends-sessions.js';
 import { Enrollment } from './enrollment.entity.js';
 import { IdentityTokens } from './identity-token.js';
 import { JwksController } from './jwks.controller.js';
@@ -60,7 +59,6 @@ class TokenKeysModule {}
     AccessTokenStrategy,
     EnrollmentTokenStrategy,
     AccessCheck,
-    { provide: APP_INTERCEPTOR, useClass: EndsSessionsInterceptor },
   ],
   exports: [TokenSigner, Tokens, LiveSessions, AccessReader, AccessDemands, IdentityTokens, TokenKeysModule],
 })
