@@ -137,7 +137,11 @@ export class Devices {
     if (pending.confirmedAt !== null) throw new Problem('device_already_confirmed');
     if (pending.expired) throw new Problem('device_expired');
     const challenge = await findLatestChallenge(this.db, deviceId, 'confirm');
-    if (!challenge) throw new Problem('invalid_code');
+    if (!challenge) {
+      // A request that came at the same time may have confirmed it since it was read.
+      const { confirmedAt } = await this.getOwn(userId, deviceId);
+      throw new Problem(confirmedAt === null ? 'invalid_code' : 'device_already_confirmed');
+    }
     const answer = await this.challenges.answer(challenge.id, 'confirm', code, client, async (tx, proof) => {
       if (!(await this.addresses.adopt(tx, pending, client))) {
         // Returned, not thrown: the device that claims what another one has must go.
