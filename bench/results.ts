@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { cpus, release, totalmem, type } from 'node:os';
+import { cpus, totalmem, type } from 'node:os';
 import { join } from 'node:path';
 import type { ContenderName } from './contenders/contender.js';
 import { PINNED } from './cores.js';
@@ -39,7 +39,7 @@ export function resultsOf(measured: readonly Round[], { seconds, rounds }: Optio
       processor: cpus()[0]?.model ?? 'unknown',
       cores: cpus().length,
       memoryGib: Math.round(totalmem() / 2 ** 30),
-      system: `${type()} ${release()}`,
+      system: type(),
       pinned: PINNED,
     },
     versions: {
