@@ -23,7 +23,7 @@ class SettledSessions implements NestInterceptor {
 }
 
 /**
- * For handlers that end sessions, change roles or make tokens void: their answer waits until every replica knows. Without it the next request,
- * at another replica, could be some milliseconds quicker than the announcement.
+ * For handlers that end sessions, change roles or make tokens void: their answer waits until every replica knows. The next
+ * request, at another replica, could else be some milliseconds quicker than the announcement.
  */
 export const EndsSessions = () => UseInterceptors(SettledSessions);
