@@ -67,8 +67,8 @@ export async function startReplicas(variables: Record<string, string> = {}): Pro
   const ledger = new Ledger();
   ledger.keep('SECRET_KEY', environment.SECRET_KEY);
   const pool = new pg.Pool({ connectionString: shiftedUrl(database.url), max: 2 });
-  // One that is still being closed when its database is dropped says so, and nobody would listen.
-  pool.on('connect', (client) => client.on('error', () => undefined));
+  // Its connections may still be closing when their database is dropped; what they say of it then, the pool says.
+  pool.on('error', () => undefined);
 
   let turn = 0;
   const wire: Replicas['wire'] = async ({ method = 'GET', url, headers = {}, body, origin }) => {

@@ -61,8 +61,8 @@ class Pooled {
     const replicas = await Promise.all([startProcess(environment), startProcess(environment)]);
     const [here, there] = replicas.map(clientOf);
     const pool = new pg.Pool({ connectionString: direct, max: 1 });
-    // One that is still being closed when its database is dropped says so, and nobody would listen.
-    pool.on('connect', (client) => client.on('error', () => undefined));
+    // Its connection may still be closing when the database is dropped; what it says of it then, the pool says.
+    pool.on('error', () => undefined);
     if (!here || !there) throw new Error('There are two');
     return new Pooled(
       here,

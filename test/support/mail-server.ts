@@ -50,7 +50,7 @@ export class MailServer {
         callback(answer === undefined ? null : refusal(answer, address));
       },
       onData: (stream, session, callback) => {
-        void textOf(stream).then((raw) => {
+        const arrived = textOf(stream).then((raw) => {
           this.received.push(
             parse(
               raw,
@@ -62,6 +62,8 @@ export class MailServer {
           if (answer === 'die') this.cut();
           else callback(answer === 'take' ? null : refusal(answer, 'alice@example.com'));
         });
+        // A sender that dies in the middle has sent nothing.
+        arrived.catch(() => undefined);
       },
     });
     this.server.on('error', () => undefined);
