@@ -1,5 +1,6 @@
 import pg, { type PoolClient, type PoolConfig } from 'pg';
 import { Problem } from '../problems/problem.js';
+import { prepareOften, StatementNames } from './statement-names.js';
 
 export interface Bounds {
   /** Whoever comes while so many wait for a connection is refused at once. */
@@ -16,6 +17,7 @@ type Taken = (error: Error | undefined, client: PoolClient | undefined, done: (r
  * the middle of what it was doing: whoever gets it next waits behind that, perhaps in its transaction.
  */
 export class BoundedPool extends pg.Pool {
+  readonly statements = new StatementNames();
   private readonly mostWaiting: number;
 
   constructor({ mostWaiting, silence, ...config }: PoolConfig & Bounds) {
@@ -24,6 +26,7 @@ export class BoundedPool extends pg.Pool {
     this.on('connect', (client) => {
       // Two may come for one lost connection, and a second one without a listener would end the process.
       client.on('error', () => undefined);
+      prepareOften(client, this.statements);
       socketOf(client).on('timeout', () => socketOf(client).destroy(new SilentDatabase(silence)));
     });
     this.on('acquire', (client) => void socketOf(client).setTimeout(silence));

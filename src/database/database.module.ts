@@ -3,6 +3,7 @@ import { TypeOrmModule } from '@nestjs/typeorm';
 import type { DataSourceOptions } from 'typeorm';
 import { Config } from '../config/config.js';
 import { dataSourceOptions } from './data-source.js';
+import { PreparedStatements } from './prepared-statements.js';
 import { ReadReplicas } from './read-replicas.js';
 import { Reencryption } from './reencryption.js';
 import { RepeatingDataSource } from './repeat-deadlocked.js';
@@ -22,7 +23,7 @@ import { TimeLimits } from './time-limits.js';
       dataSourceFactory: (options) => Promise.resolve(new RepeatingDataSource(options as DataSourceOptions)),
     }),
   ],
-  providers: [ReadReplicas, Reencryption, TimeLimits],
+  providers: [PreparedStatements, ReadReplicas, Reencryption, TimeLimits],
   exports: [ReadReplicas],
 })
 export class DatabaseModule {}

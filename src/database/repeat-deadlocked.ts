@@ -1,9 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DataSource, EntityManager, type QueryRunner } from 'typeorm';
 import { databaseCodeOf } from '../problems/database-away.js';
+import { PLAN_OUTLIVED } from './statement-names.js';
 
-/** What PostgreSQL rolls back so that others can go on: deadlocks, and changes that would not have come one by one. */
-const ROLLED_BACK = new Set(['40P01', '40001']);
+/**
+ * What PostgreSQL rolls back so that others can go on: deadlocks, and changes that would not have come one by one; and what
+ * it refuses because a migration came between a statement and its plan.
+ */
+const ROLLED_BACK = new Set(['40P01', '40001', PLAN_OUTLIVED]);
 const TRIES = 4;
 /** Milliseconds at most before the second try; later ones wait longer. */
 const MOMENT = 50;

@@ -3,7 +3,8 @@ import { Reflector } from '@nestjs/core';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { retry, throwError, timer, type Observable } from 'rxjs';
-import { isConnectionLost } from '../problems/database-away.js';
+import { databaseCodeOf, isConnectionLost } from '../problems/database-away.js';
+import { PLAN_OUTLIVED } from './statement-names.js';
 
 /** Milliseconds in which the pool hears of what was cut: at once it would give the same connection out again. */
 const MOMENT = 30;
@@ -14,8 +15,8 @@ const NEVER_REPEATED = 'countersign:never-repeated';
 export const NeverRepeated = () => SetMetadata(NEVER_REPEATED, true);
 
 /**
- * A connection that was cut while nobody used it is noticed by whoever uses it first. A GET is asked once more then;
- * nothing else ever is, since what was cut may have been done.
+ * A connection that was cut while nobody used it is noticed by whoever uses it first, and so is a plan that a migration has
+ * outdated. A GET is asked once more then; nothing else ever is, since what was cut may have been done.
  */
 @Injectable()
 export class RepeatReads implements NestInterceptor {
@@ -30,10 +31,14 @@ export class RepeatReads implements NestInterceptor {
       retry({
         count: 1,
         delay: (thrown: unknown) =>
-          isConnectionLost(thrown) && !reply.sent ? timer(MOMENT) : throwError(() => thrown),
+          isWorthRepeating(thrown) && !reply.sent ? timer(MOMENT) : throwError(() => thrown),
       }),
     );
   }
+}
+
+function isWorthRepeating(thrown: unknown): boolean {
+  return isConnectionLost(thrown) || databaseCodeOf(thrown) === PLAN_OUTLIVED;
 }
 
 /** The same for a read outside of handlers. `read` must write nothing. */

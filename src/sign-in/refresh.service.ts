@@ -25,6 +25,8 @@ export class Refresh {
    * thief has the newest, and nobody can tell which (RFC 9700 §4.14.2).
    */
   async rotate(refreshToken: string, client: Client): Promise<TokenPair> {
+    const rotated = await this.tokens.rotateKnown(refreshToken);
+    if (rotated) return rotated;
     // Twice: one that was overtaken by the same request, repeated, is within the grace the second time.
     for (let look = 0; look < 2; look += 1) {
       const candidate = await this.tokens.findRefreshCandidate(refreshToken);

@@ -1,6 +1,7 @@
 import { Logger } from '@nestjs/common';
 import { randomUUID } from 'node:crypto';
 import { Client } from 'pg';
+import { isPooled } from '../database/pooled.js';
 
 const CHANNEL = 'countersign_sessions';
 
@@ -12,12 +13,6 @@ const RECONNECT_PAUSE = 1_000;
 const CONNECT_TIMEOUT = 5_000;
 /** How long a change waits at most until every replica has heard of it. */
 const SETTLE_LIMIT = 500;
-
-/** A pooler greets with a process of its own invention; only PostgreSQL knows which one serves. */
-async function isPooled(client: Client): Promise<boolean> {
-  const { rows } = await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
-  return rows[0]?.pid !== (client as Client & { processID: number | null }).processID;
-}
 
 interface Waiting {
   peers: Set<string>;

@@ -131,19 +131,30 @@ export function findRefreshState(db: EntityManager, sessionId: string): Promise<
   );
 }
 
-/** Moves the family to its next token if `counter` is still the present one: of parallel refreshes one wins. */
+/** What the tokens of a refreshed session say, as of this moment. */
+export type Refreshed = Pick<
+  RefreshState,
+  'userId' | 'roles' | 'proved' | 'amr' | 'authenticatedAt' | 'refreshSalt' | 'idleSecondsLeft'
+>;
+
+/**
+ * Moves the family to its next token if `counter` is still the present one, and the session and its user stand: of parallel
+ * refreshes one wins.
+ */
 export function advanceRefreshCounter(
   db: EntityManager,
   sessionId: string,
   counter: number,
   idleSeconds: number,
-): Promise<{ idleSecondsLeft: number } | null> {
-  return firstRow<{ idleSecondsLeft: number }>(
+): Promise<Refreshed | null> {
+  return firstRow<Refreshed>(
     db,
     `UPDATE sessions SET refresh_counter = refresh_counter + 1, refreshed_at = now(),
             idle_expires_at = least(now() + make_interval(secs => $3), expires_at)
-     WHERE id = $1 AND refresh_counter = $2 AND ${LIVE}
-     RETURNING floor(extract(epoch FROM idle_expires_at - now()))::int AS "idleSecondsLeft"`,
+     FROM users
+     WHERE sessions.id = $1 AND refresh_counter = $2 AND ${LIVE} AND users.id = sessions.user_id AND users.active
+     RETURNING users.id AS "userId", users.roles, proved, amr, authenticated_at AS "authenticatedAt",
+               refresh_salt AS "refreshSalt", floor(extract(epoch FROM idle_expires_at - now()))::int AS "idleSecondsLeft"`,
     [sessionId, counter, idleSeconds],
   );
 }

@@ -11,6 +11,7 @@ import { Enrollment } from './enrollment.entity.js';
 import { IdentityTokens } from './identity-token.js';
 import { JwksController } from './jwks.controller.js';
 import { LiveSessions } from './live-sessions.js';
+import { RefreshSalts } from './refresh-salts.js';
 import { Session } from './session.entity.js';
 import { SigningKey } from './signing-key.entity.js';
 import { SigningKeyRing } from './signing-key-ring.js';
@@ -51,6 +52,7 @@ class TokenKeysModule {}
   providers: [
     TokenSigner,
     VerifiedTokens,
+    RefreshSalts,
     Tokens,
     LiveSessions,
     AccessReader,

@@ -10,6 +10,7 @@ import { crashAt } from '../config/failpoints.js';
 import { Keys } from '../crypto/keys.js';
 import type { Acr } from './assurance.js';
 import { insertEnrollment } from './enrollment.queries.js';
+import { RefreshSalts } from './refresh-salts.js';
 import { formatRefreshToken, isGenuine, parseRefreshToken } from './refresh-token.js';
 import {
   advanceRefreshCounter,
@@ -20,6 +21,7 @@ import {
   insertSession,
   renewAuthentication,
   type LiveSession,
+  type Refreshed,
   type RefreshState,
 } from './session.queries.js';
 import { TokenSigner } from './token.signer.js';
@@ -58,6 +60,7 @@ export class Tokens {
     private readonly audit: Audit,
     private readonly config: Config,
     private readonly keys: Keys,
+    private readonly salts: RefreshSalts,
   ) {}
 
   /** Starts a session. Only the sign-in pipeline may call this. */
@@ -82,6 +85,7 @@ export class Tokens {
       maxSeconds: refreshMaxTtlSeconds,
       keep: sessionsPerUser,
     });
+    this.salts.remember(sessionId, refreshSalt);
     const { accessToken, expiresIn, acr } = this.signer.signAccess({
       userId,
       sessionId,
@@ -115,6 +119,17 @@ export class Tokens {
     };
   }
 
+  /**
+   * Rotates a refresh token that this replica can tell to be ours by itself. Null where it cannot, and where the token is
+   * not the newest of its session: `findRefreshCandidate` says what it is then.
+   */
+  async rotateKnown(refreshToken: string): Promise<TokenPair | null> {
+    const token = parseRefreshToken(refreshToken);
+    const salt = token && this.salts.recall(token.sessionId);
+    if (!token || !salt || !isGenuine(token, this.keys.ring('refresh-token'), salt)) return null;
+    return this.advance(token.sessionId, token.counter);
+  }
+
   /** Looks a refresh token up without changing anything. */
   async findRefreshCandidate(refreshToken: string): Promise<RefreshCandidate> {
     const token = parseRefreshToken(refreshToken);
@@ -133,24 +148,9 @@ export class Tokens {
    * Rotates (RFC 9700 §4.14.2). Null where the token was overtaken meanwhile: look it up again, as the one that
    * overtook it may have been the same request, repeated.
    */
-  async rotate(candidate: RefreshCandidate & { usable: true }): Promise<TokenPair | null> {
-    const { sessionId, counter, state } = candidate;
-    const successor = counter + 1;
-    const idleSecondsLeft =
-      state.refreshCounter === successor
-        ? state.idleSecondsLeft
-        : (await advanceRefreshCounter(this.db, sessionId, counter, this.config.tokens.refreshIdleTtlSeconds))
-            ?.idleSecondsLeft;
-    if (idleSecondsLeft === undefined) return null;
-    crashAt('refreshed-but-not-answered');
-    const { accessToken, expiresIn } = this.signer.signAccess({ ...state, sessionId });
-    return {
-      tokenType: 'Bearer',
-      accessToken,
-      expiresIn,
-      refreshToken: formatRefreshToken(this.keys.for('refresh-token'), state.refreshSalt, sessionId, successor),
-      refreshExpiresIn: idleSecondsLeft,
-    };
+  async rotate({ sessionId, counter, state }: RefreshCandidate & { usable: true }): Promise<TokenPair | null> {
+    const isReplay = state.refreshCounter === counter + 1;
+    return isReplay ? this.successorOf(sessionId, counter, state) : this.advance(sessionId, counter);
   }
 
   /** Ends the session of a refresh token; nothing happens where there is none. */
@@ -218,6 +218,26 @@ export class Tokens {
     if (!renewed) return null;
     const { accessToken, expiresIn } = this.signer.signAccess({ ...session, authenticatedAt: renewed.authenticatedAt });
     return { tokenType: 'Bearer', accessToken, expiresIn };
+  }
+
+  private async advance(sessionId: string, counter: number): Promise<TokenPair | null> {
+    const idleSeconds = this.config.tokens.refreshIdleTtlSeconds;
+    const refreshed = await advanceRefreshCounter(this.db, sessionId, counter, idleSeconds);
+    if (!refreshed) return null;
+    this.salts.remember(sessionId, refreshed.refreshSalt);
+    crashAt('refreshed-but-not-answered');
+    return this.successorOf(sessionId, counter, refreshed);
+  }
+
+  private successorOf(sessionId: string, counter: number, session: Refreshed): TokenPair {
+    const { accessToken, expiresIn } = this.signer.signAccess({ ...session, sessionId });
+    return {
+      tokenType: 'Bearer',
+      accessToken,
+      expiresIn,
+      refreshToken: formatRefreshToken(this.keys.for('refresh-token'), session.refreshSalt, sessionId, counter + 1),
+      refreshExpiresIn: session.idleSecondsLeft,
+    };
   }
 
   /** The immediate predecessor of an unused token, shortly after: a client whose answer was lost on the way. */
