@@ -8,8 +8,16 @@ import { rolldown } from 'rolldown';
  * Anything else stays in node_modules: what others `require` and must not exist twice (typeorm, class-validator), what is
  * patched while it is loaded (pg, for traces), machine code, and what is loaded only where it is used (twilio).
  */
-const BUNDLED =
-  /^(@nestjs\/(common|core|jwt|mapped-types|passport|platform-fastify|swagger|throttler|typeorm)|@nestjs-modules\/mailer|es-toolkit|fastify|find-my-way|graphile-worker|iterare|rxjs|zod)(\/|$)/;
+const BUNDLED = new RegExp(
+  `^(${[
+    '@nestjs/(common|core|jwt|mapped-types|passport|platform-fastify|swagger|throttler|typeorm)',
+    '@nestjs-modules/mailer|handlebars|nodemailer|source-map',
+    '@fastify/(ajv-compiler|cors|error|fast-json-stringify-compiler|formbody|forwarded|merge-json-schemas|middie|proxy-addr)',
+    'ajv|ajv-formats|avvio|fast-[\\w-]+|fastify|fastify-plugin|find-my-way|json-schema-[\\w-]+|ret|safe-regex2|secure-json-parse',
+    'jsonwebtoken|jwa|jws|passport|passport-jwt|passport-strategy|semver',
+    'es-toolkit|graphile-worker|iterare|rxjs|zod',
+  ].join('|')})(/|$)`,
+);
 
 /** Nothing is done where it is newer than what the compiler wrote last and than the packages. */
 export async function bundle(root) {

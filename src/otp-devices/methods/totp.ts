@@ -1,7 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { NodeCryptoPlugin } from '@otplib/plugin-crypto-node';
 import { generateSecret, generateURI, verifySync } from 'otplib';
-import QRCode from 'qrcode';
 import { Config } from '../../config/config.js';
 import {
   normalizeCode,
@@ -45,6 +44,8 @@ export class TotpMethod implements Method {
     }
     const secret = generateSecret({ length: SECRET_BYTES, crypto });
     const otpauthUrl = generateURI({ issuer: this.config.twoFactor.totpIssuer, label: account, secret });
+    // Sixty files that most processes never need.
+    const { default: QRCode } = await import('qrcode');
     const svg = await QRCode.toString(otpauthUrl, { type: 'svg', errorCorrectionLevel: 'M', margin: 2 });
     const qrCode = `data:image/svg+xml;base64,${Buffer.from(svg).toString('base64')}`;
     return { ok: true, address: null, secret, shownOnce: { secret, otpauthUrl, qrCode } };
