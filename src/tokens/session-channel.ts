@@ -53,6 +53,8 @@ export class SessionChannel {
       connectionTimeoutMillis: CONNECT_TIMEOUT,
       query_timeout: SILENCE_LIMIT,
       keepAlive: true,
+      // Sessions that end at once are announced at once.
+      pipeline: true,
     });
     client.on('error', () => this.lose(client));
     client.on('end', () => this.lose(client));
