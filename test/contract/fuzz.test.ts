@@ -30,7 +30,7 @@ let people: string[] = [];
 
 beforeAll(async () => {
   // Every field is filled here, the one for robots too, and everything comes from one address.
-  app = await startApp({ HONEYPOT_BAN: 'off', ARGON2_MEMORY_KIB: '7168', ARGON2_ITERATIONS: '5' });
+  app = await startApp({ HONEYPOT_BAN: 'off' });
   known = await cast();
 });
 afterAll(() => app.close());

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startApp, type TestApp } from '../support/app.js';
+import { DEFAULT_HASHES, startApp, type TestApp } from '../support/app.js';
 import { firstFactor, PASSWORD, register, signInByMail } from '../support/people.js';
 
 interface UserBody {
@@ -19,7 +19,7 @@ const unique = () => randomBytes(5).toString('hex');
 describe('registration', () => {
   let app: TestApp;
   beforeAll(async () => {
-    app = await startApp();
+    app = await startApp(DEFAULT_HASHES);
   });
   afterAll(() => app.close());
 

@@ -141,7 +141,7 @@ describe('a dump of the database', () => {
     const rows = await app.sql<{ hash: string }>(
       'SELECT password_hash AS hash FROM users WHERE password_hash IS NOT NULL',
     );
-    for (const { hash } of rows) expect(hash).toMatch(/^\$argon2id\$v=19\$m=19456,t=2,p=1\$[^$]{22,}\$[^$]{43,}$/);
+    for (const { hash } of rows) expect(hash).toMatch(/^\$argon2id\$v=19\$m=7168,t=5,p=1\$[^$]{22,}\$[^$]{43,}$/);
     expect(new Set(rows.map(({ hash }) => hash.split('$')[4])).size).toBe(rows.length);
   });
 
