@@ -8,14 +8,16 @@ const SCHEMA = 'test_clock';
  * search path of the connection, so the service under test knows nothing of it.
  */
 export async function installTestClock(databaseUrl: string): Promise<void> {
-  await query(
-    databaseUrl,
+  const client = new pg.Client({ connectionString: databaseUrl });
+  await client.connect();
+  await client.query(
     `CREATE SCHEMA ${SCHEMA};
      CREATE TABLE ${SCHEMA}.shift (by interval NOT NULL);
      INSERT INTO ${SCHEMA}.shift VALUES ('0');
      CREATE FUNCTION ${SCHEMA}.now() RETURNS timestamptz LANGUAGE sql STABLE
        AS 'SELECT pg_catalog.now() + by FROM ${SCHEMA}.shift'`,
   );
+  await client.end();
 }
 
 /** The URL through which a connection sees the shifted time. */
@@ -28,9 +30,13 @@ export function shiftedUrl(databaseUrl: string): string {
 /** Moves the time of the process and of its database together. */
 export class TestClock extends Clock {
   private shiftedBy = 0;
+  private readonly connection: pg.Pool;
 
-  constructor(private readonly databaseUrl: string) {
+  constructor(databaseUrl: string) {
     super();
+    // Kept open, because some tests move it a hundred times; it goes with the database, which is no error.
+    this.connection = new pg.Pool({ connectionString: databaseUrl, max: 1 });
+    this.connection.on('error', () => undefined);
   }
 
   now(): Date {
@@ -39,16 +45,6 @@ export class TestClock extends Clock {
 
   async advance(seconds: number): Promise<void> {
     this.shiftedBy += seconds;
-    await query(this.databaseUrl, `UPDATE ${SCHEMA}.shift SET by = make_interval(secs => $1)`, [this.shiftedBy]);
-  }
-}
-
-async function query(databaseUrl: string, statement: string, parameters: unknown[] = []): Promise<void> {
-  const client = new pg.Client({ connectionString: databaseUrl });
-  await client.connect();
-  try {
-    await client.query(statement, parameters);
-  } finally {
-    await client.end();
+    await this.connection.query(`UPDATE ${SCHEMA}.shift SET by = make_interval(secs => $1)`, [this.shiftedBy]);
   }
 }
