@@ -113,7 +113,7 @@ function suite(name, ...options) {
 
 /** A command of a development dependency, without a shell and its differences between systems. */
 function tool(name, command, ...args) {
-  const packages = { tsc: 'typescript' };
+  const packages = { tsc: 'typescript-7' };
   const folder = join(root, 'node_modules', packages[command] ?? command);
   const { bin } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
   return { name, args: [join(folder, typeof bin === 'string' ? bin : bin[command]), ...args] };

@@ -187,7 +187,7 @@ async function install(target: string): Promise<void> {
 async function compile(target: string): Promise<void> {
   writeFileSync(join(target, 'package.json'), '{ "type": "module" }');
   writeFileSync(join(target, 'service.ts'), SERVICE);
-  const compiler = join(REPOSITORY, 'node_modules', 'typescript', 'bin', 'tsc');
+  const compiler = join(REPOSITORY, 'node_modules', 'typescript-7', 'bin', 'tsc');
   const options =
     '--strict --target es2023 --module nodenext --experimentalDecorators --emitDecoratorMetadata --skipLibCheck --types node';
   await run(process.execPath, [compiler, ...options.split(' '), 'service.ts'], { cwd: target }).catch(
