@@ -13,8 +13,8 @@ const filters = process.argv.slice(2).filter((argument) => argument !== '--abuse
 
 const build = { name: 'build', args: [join(root, 'scripts', 'build.mjs')] };
 const gates = [
+  build,
   tool('types', 'tsc', '--noEmit', '--incremental', '--tsBuildInfoFile', join(cache, 'types.tsbuildinfo')),
-  tool('lint', 'eslint', '.'),
   tool(
     'format',
     'prettier',
@@ -26,8 +26,9 @@ const gates = [
     '.',
   ),
   tool('dead code', 'knip', '--no-progress'),
-  build,
 ];
+/** Takes longer than the other gates together, on one core: the tests begin beside it. */
+const lint = tool('lint', 'eslint', '.');
 const suites = [suite('tests'), ...(withAbuse ? [suite('abuse', '--config', 'vitest.abuse.config.ts')] : [])];
 
 const running = new Set();
@@ -38,27 +39,30 @@ let interrupted = false;
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => stop());
 
 mkdirSync(cache, { recursive: true });
-const queue = filters.length > 0 ? [build] : gates;
-await Promise.all([pass(queue), pass(queue)]); // two at a time: each keeps about one core busy
-for (const each of suites) if (failed === 0 && !interrupted) await test(each);
+await Promise.all(filters.length > 0 ? [gatesAndTests([build])] : [gatesAndTests(gates), pass(lint)]);
 console.log(`${passed} passed, ${failed} failed`);
 process.exitCode = failed > 0 || interrupted ? 1 : 0;
 
-/** Takes gates from the queue until it is empty or one has failed. */
-async function pass(queue) {
-  for (let gate = queue.shift(); gate && failed === 0 && !interrupted; gate = queue.shift()) {
-    const { succeeded, output, seconds } = await run(gate, 'pipe');
-    if (failed > 0 || interrupted) return; // stopped half-way
-    console.log(`${succeeded ? '' : output}${gate.name.padEnd(10)} ${succeeded ? 'ok' : 'failed'} (${seconds} s)`);
-    if (succeeded) passed += 1;
-    else {
-      failed += 1;
-      kill();
-    }
+async function gatesAndTests(gates) {
+  for (const each of gates) await pass(each);
+  for (const each of suites) await test(each);
+}
+
+/** The first gate that fails stops what runs beside it. */
+async function pass(gate) {
+  if (failed > 0 || interrupted) return;
+  const { succeeded, output, seconds } = await run(gate, 'pipe');
+  if (failed > 0 || interrupted) return; // stopped half-way
+  console.log(`${succeeded ? '' : output}${gate.name.padEnd(10)} ${succeeded ? 'ok' : 'failed'} (${seconds} s)`);
+  if (succeeded) passed += 1;
+  else {
+    failed += 1;
+    kill();
   }
 }
 
 async function test({ name, args, results }) {
+  if (failed > 0 || interrupted) return;
   rmSync(results, { force: true });
   const { succeeded, seconds } = await run({ args: [...args, ...filters] }, 'inherit');
   console.log(`${name.padEnd(10)} ${succeeded ? 'ok' : 'failed'} (${seconds} s)`);
