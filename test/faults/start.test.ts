@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { chmodSync, existsSync, readdirSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { afterEach, describe, expect, inject, it, vi } from 'vitest';
+import { afterAll, afterEach, describe, expect, inject, it, vi } from 'vitest';
 import { SystemClock } from '../../src/clock/clock.js';
 import { migrate } from '../../src/database/migrate.js';
 import { explainStartFailure } from '../../src/start-failure.js';
@@ -30,11 +30,18 @@ const STACK = /^ +at /m;
 /** Every test starts processes that load the whole application and make a database. */
 vi.setConfig({ testTimeout: 60_000 });
 
-afterEach(() => endProcesses());
+describe('starts on one folder, one after the other', () => {
+  const DATA_DIR = newFolder();
+  afterAll(() => endProcesses());
 
-describe('the first start, on an empty folder', () => {
-  it('needs nothing else, and says where the documents and the mails are', async () => {
-    const server = await startProcess({ DATA_DIR: newFolder() });
+  let server: ServerProcess;
+  let email: string;
+  let accessToken: string;
+  let code: string;
+  let keys: unknown;
+
+  it('the first needs nothing else, and says where the documents and the mails are', async () => {
+    server = await startProcess({ DATA_DIR });
 
     const ready = await fetch(`${server.url}/health/ready`);
     expect([ready.status, await ready.json()]).toEqual([200, { status: 'ready' }]);
@@ -42,46 +49,12 @@ describe('the first start, on an empty folder', () => {
     expect(server.output()).toMatch(/mails are shown at http:\/\/localhost:\d+\/dev\/outbox$/m);
     expect(server.output()).not.toMatch(/warn|error/i);
   });
-});
 
-describe('the next start, on the same folder', () => {
-  it('knows the users, their secrets and the signing keys', async () => {
-    const DATA_DIR = newFolder();
-    const first = await startProcess({ DATA_DIR });
-    const email = await register(first);
-    const { accessToken } = await signInByMail(first, email);
-    const code = await enrollAuthenticator(first, accessToken);
-    const keys = await get(first, '/.well-known/jwks.json');
-    await first.end('SIGTERM');
-
-    const second = await startProcess({ DATA_DIR });
-    expect(await get(second, '/.well-known/jwks.json')).toEqual(keys);
-    const { body: claims } = await post(second, '/auth/token/verify', { token: accessToken });
-    expect(claims).toMatchObject({ active: true });
-    const { body: asked } = await post<Asked>(second, '/auth/token', { identifier: email, password: PASSWORD });
-    const signedIn = await post(second, '/auth/token/second-factor', { codeToken: asked.codeToken, code });
-    expect(signedIn).toMatchObject({ status: 200, body: { status: 'authenticated' } });
-  });
-
-  it('works beside the first on another port, and after kill -9 of both', async () => {
-    const DATA_DIR = newFolder();
-    const first = await startProcess({ DATA_DIR });
-    const second = await startProcess({ DATA_DIR });
-    const keys = await get(first, '/.well-known/jwks.json');
-    expect(await get(second, '/.well-known/jwks.json')).toEqual(keys);
-    const email = await register(second);
-    await knows(first, email);
-
-    await Promise.all([first.end('SIGKILL'), second.end('SIGKILL')]);
-    const third = await startProcess({ DATA_DIR });
-    await knows(third, email);
-  });
-});
-
-describe('SIGTERM', () => {
-  it('ends it within five seconds with exit code 0, and leaves no PostgreSQL behind', async () => {
-    const DATA_DIR = newFolder();
-    const server = await startProcess({ DATA_DIR });
+  it('SIGTERM ends it within five seconds with exit code 0, and leaves no PostgreSQL behind', async () => {
+    email = await register(server);
+    ({ accessToken } = await signInByMail(server, email));
+    code = await enrollAuthenticator(server, accessToken);
+    keys = await get(server, '/.well-known/jwks.json');
     expect(processesNaming(DATA_DIR).length).toBeGreaterThan(0);
 
     const asked = Date.now();
@@ -89,9 +62,32 @@ describe('SIGTERM', () => {
     expect(Date.now() - asked).toBeLessThan(5_000);
     await vi.waitFor(() => expect(processesNaming(DATA_DIR)).toEqual([]), { timeout: 5_000 });
   });
+
+  it('the next knows the users, their secrets and the signing keys', async () => {
+    server = await startProcess({ DATA_DIR });
+    expect(await get(server, '/.well-known/jwks.json')).toEqual(keys);
+    const { body: claims } = await post(server, '/auth/token/verify', { token: accessToken });
+    expect(claims).toMatchObject({ active: true });
+    const { body: asked } = await post<Asked>(server, '/auth/token', { identifier: email, password: PASSWORD });
+    const signedIn = await post(server, '/auth/token/second-factor', { codeToken: asked.codeToken, code });
+    expect(signedIn).toMatchObject({ status: 200, body: { status: 'authenticated' } });
+  });
+
+  it('another works beside it on another port, and one more after kill -9 of both', async () => {
+    const beside = await startProcess({ DATA_DIR });
+    expect(await get(beside, '/.well-known/jwks.json')).toEqual(keys);
+    const other = await register(beside);
+    await knows(server, other);
+
+    await Promise.all([server.end('SIGKILL'), beside.end('SIGKILL')]);
+    const after = await startProcess({ DATA_DIR });
+    await knows(after, other);
+  });
 });
 
 describe('DATABASE_URL', () => {
+  afterEach(() => endProcesses());
+
   it('replaces the embedded database: an empty one gets its tables, the folder keeps no other', async () => {
     const DATA_DIR = newFolder();
     await withEmptyDatabase(async (DATABASE_URL) => {
@@ -123,6 +119,8 @@ describe('DATABASE_URL', () => {
 });
 
 describe('a start that cannot succeed', () => {
+  afterEach(() => endProcesses());
+
   it('says PORT where the port is taken', async () => {
     const occupant = createServer().listen(0, '127.0.0.1');
     await once(occupant, 'listening');
