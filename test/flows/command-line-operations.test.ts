@@ -2,10 +2,10 @@ import { randomBytes } from 'node:crypto';
 import { afterEach, describe, expect, inject, it, vi } from 'vitest';
 import { AdminCreation } from '../../src/admin/admin-creation.service.js';
 import { startApp, TEST_SECRET } from '../support/app.js';
-import { countersign, documentOf, refusalOf } from '../support/command-line.js';
+import { countersign, documentOf, refusalOf, runAlone, runCommand } from '../support/command-line.js';
 import { administer, urlOf } from '../support/global-setup.js';
 import { MailServer } from '../support/mail-server.js';
-import { PASSWORD } from '../support/people.js';
+import { PASSWORD, register } from '../support/people.js';
 import { createDatabase } from '../support/postgres.js';
 import { endProcesses, newFolder, startProcess } from '../support/server-process.js';
 
@@ -23,18 +23,18 @@ describe('migrate', () => {
     await withEmptyDatabase(async (DATABASE_URL) => {
       const env = { DATABASE_URL, MIGRATE_ON_START: 'off' };
       const before = documentOf<{ migrations: { applied: boolean }[] }>(
-        await countersign(['migrate', 'status', '--json'], env),
+        await runAlone(['migrate', 'status', '--json'], env),
         1,
       );
       expect(before.migrations.filter(({ applied }) => applied)).toEqual([]);
-      expect(refusalOf(await countersign(['users', 'list', '--json'], env))).toMatchObject({
+      expect(refusalOf(await runAlone(['users', 'list', '--json'], env))).toMatchObject({
         exitCode: 1,
         code: 'configuration',
         message: expect.stringContaining('countersign migrate up') as unknown,
       });
       const { applied } = documentOf<{ applied: string[] }>(await countersign(['migrate', 'up', '--json'], env));
       expect(applied.length).toBe(before.migrations.length - 1);
-      const { code, stdout } = await countersign(['migrate', 'status'], env);
+      const { code, stdout } = await runAlone(['migrate', 'status'], env);
       expect([code, stdout.includes('pending')]).toEqual([0, false]);
     });
   });
@@ -51,7 +51,7 @@ describe('doctor', () => {
       SMTP_URL: `smtp://somebody:${PASSWORD.replaceAll(' ', '-')}@127.0.0.1:${mailServer.port}`,
     };
     try {
-      const down = await countersign(['doctor', '--json'], env);
+      const down = await runAlone(['doctor', '--json'], env);
       expect(statesOf(documentOf<Checks>(down, 1))).toMatchObject({ database: 'ok', mail: 'failed' });
       expect(down.stdout).not.toContain(PASSWORD.replaceAll(' ', '-'));
 
@@ -131,19 +131,19 @@ describe('BOOTSTRAP_ADMIN_EMAIL', () => {
   });
 
   it('does not promote an account that somebody registered before', async () => {
-    await withEmptyDatabase(async (DATABASE_URL) => {
-      const env = { DATABASE_URL, SECRET_KEY: TEST_SECRET };
-      const before = await startProcess(env);
-      const body = JSON.stringify({ email: 'first@example.com', password: PASSWORD });
-      const headers = { 'content-type': 'application/json' };
-      expect((await fetch(`${before.url}/api/v1/users`, { method: 'POST', headers, body })).status).toBe(201);
-
+    const app = await startApp();
+    try {
+      await register(app, { email: 'first@example.com' });
+      const env = { DATABASE_URL: app.database.url, SECRET_KEY: TEST_SECRET };
       const next = await startProcess({ ...env, BOOTSTRAP_ADMIN_EMAIL: 'First@Example.com' });
       await vi.waitFor(() => expect(next.output()).toContain('countersign users create-admin'), { timeout: 10_000 });
       expect(next.output()).not.toContain('/reset-password');
-      const list = await countersign(['users', 'list', '--role', 'admin', '--json'], env);
+      const list = await runCommand(app, ['users', 'list', '--role', 'admin', '--json']);
       expect(documentOf(list)).toEqual({ items: [], nextCursor: null });
-    });
+    } finally {
+      await endProcesses();
+      await app.close();
+    }
   });
 });
 
