@@ -59,8 +59,8 @@ export class PasswordReset {
     this.users.requireGoodPassword('newPassword', newPassword, null);
     const parsed = parseIdentifier(identifier);
     const key = resetKey(parsed?.canonical ?? identifier);
-    await this.passwordFailures.spend(this.db, key);
-    const passwordHash = await this.passwords.hash(newPassword);
+    const count = () => this.passwordFailures.spend(this.db, key);
+    const passwordHash = await this.passwords.hash(newPassword, count);
     const user = parsed && (await this.users.findByIdentifier(parsed));
     const challenge = user?.active ? await findLatestChallengeOf(this.db, user.id, 'reset') : null;
     const answer =

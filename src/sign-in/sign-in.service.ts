@@ -54,9 +54,11 @@ export class SignIn {
   ): Promise<SignInResult> {
     const parsed = parseIdentifier(identifier);
     const key = parsed?.canonical ?? identifier;
-    const { beginsPause } = await this.passwordFailures.spend(this.db, key);
-    const user = parsed && (await this.users.findByIdentifier(parsed));
-    const matches = await this.passwords.verify(user?.passwordHash ?? null, password);
+    const { beginsPause, user, matches } = await this.passwords.verify(password, async () => {
+      const { beginsPause } = await this.passwordFailures.spend(this.db, key);
+      const user = parsed && (await this.users.findByIdentifier(parsed));
+      return { beginsPause, user, passwordHash: user?.passwordHash ?? null };
+    });
     if (!user || !matches || !user.active) {
       if (beginsPause) await this.pauseNotices.note(this.db, identifier);
       const reason = !user ? 'unknown_identifier' : matches ? 'inactive' : 'wrong_password';
@@ -144,8 +146,10 @@ export class SignIn {
     const renewed = await this.passwords.hash(password);
     if (await renewHash(this.db, userId, checked, renewed)) return renewed;
     // Another sign-in of his was quicker, or the password was changed.
-    const now = (await this.users.findActive(userId))?.passwordHash ?? null;
-    return now !== null && (await this.passwords.verify(now, password)) ? now : checked;
+    const now = await this.passwords.verify(password, async () => {
+      return { passwordHash: (await this.users.findActive(userId))?.passwordHash ?? null };
+    });
+    return now.passwordHash !== null && now.matches ? now.passwordHash : checked;
   }
 
   private async answerFirst(challengeId: string, code: string, client: Client): Promise<Outcome | null> {

@@ -101,8 +101,11 @@ export class StepUp {
 
   private async withPassword(principal: AccessPrincipal, password: string, client: Client): Promise<SteppedUpDto> {
     const user = await this.users.getActive(principal.userId);
-    await this.passwordFailures.spend(this.db, signedInKey(user.id));
-    if (!(await this.passwords.verify(user.passwordHash, password))) {
+    const { matches } = await this.passwords.verify(password, async () => {
+      await this.passwordFailures.spend(this.db, signedInKey(user.id));
+      return { passwordHash: user.passwordHash };
+    });
+    if (!matches) {
       await this.audit.record(this.db, 'user.password-refused', { userId: user.id, client }, {});
       throw new Problem('invalid_credentials', { detail: 'The password is wrong.' });
     }

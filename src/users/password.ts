@@ -1,29 +1,21 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { hash, verify } from '@node-rs/argon2';
-import { randomInt } from 'node:crypto';
-import pLimit from 'p-limit';
-import { availableParallelism } from 'node:os';
 import { Config } from '../config/config.js';
 import { readKeyRing } from '../crypto/key-ring.js';
 import type { RingKey } from '../crypto/keys.js';
-import { Problem } from '../problems/problem.js';
+import { HashLane } from './hash-lane.js';
 
 /** `Algorithm.Argon2id`: the library's enum is const and cannot be imported by isolated modules. */
 const ARGON2ID = 2;
-const QUEUE_LENGTH = 64;
-/** Kept below the four threads of libuv's pool: past that, hashing would hold up every file read and DNS look-up. */
-const LANES = Math.min(3, Math.max(1, availableParallelism()));
 
-/** Hashes and checks passwords in a lane of its own, so that a storm of sign-ins slows only sign-ins. */
+/** Hashes and checks passwords, a few at a time. */
 @Injectable()
 export class Passwords implements OnModuleInit {
-  private readonly lane = pLimit(LANES);
+  private readonly lane = new HashLane();
   private readonly options: { algorithm: number; memoryCost: number; timeCost: number; parallelism: number };
   /** The first one hashes, all of them verify. */
   private readonly peppers: readonly RingKey[];
   private dummyHash = '';
-  private done = 0;
-  private waitedMilliseconds = 0;
 
   constructor(config: Config) {
     const { memoryKib, iterations, parallelism } = config.accounts.argon2;
@@ -36,21 +28,28 @@ export class Passwords implements OnModuleInit {
     this.dummyHash = await this.makeHash('nobody has this password');
   }
 
-  /** @throws Problem busy, when 64 others wait already */
-  hash(password: string): Promise<string> {
-    return this.inLane(() => this.makeHash(normalize(password)));
+  /**
+   * Where the hash is the answer to an attempt, `count` counts that first.
+   * @throws Problem busy, with nothing counted
+   */
+  hash(password: string, count: () => Promise<unknown> = nothing): Promise<string> {
+    return this.lane.pass(count, () => this.makeHash(normalize(password)));
   }
 
   /**
-   * Whether the password is the hashed one. Without a hash (nobody there, or nobody with a password) an equally
-   * expensive comparison fails, so that time does not tell who has an account.
+   * Whether the password is the hashed one, which `count` finds after it has counted the attempt: no guess is looked at
+   * before. Without a hash (nobody there, or nobody with a password) an equally expensive comparison fails, so that
+   * time does not tell who has an account.
+   * @throws Problem busy, with nothing counted
    */
-  async verify(passwordHash: string | null, password: string): Promise<boolean> {
-    const { pepperId, phc } = read(passwordHash ?? this.dummyHash);
-    const pepper = this.peppers.find(({ id }) => id === pepperId);
-    if (pepperId !== '' && !pepper) throw new Error(`PASSWORD_PEPPER lacks the key "${pepperId}"`);
-    const matches = await this.inLane(() => verify(phc, normalize(password), pepper && { secret: pepper.key }));
-    return matches && passwordHash !== null;
+  verify<Found extends { passwordHash: string | null }>(
+    password: string,
+    count: () => Promise<Found>,
+  ): Promise<Found & { matches: boolean }> {
+    return this.lane.pass(count, async (found) => {
+      const matches = await this.compare(found.passwordHash ?? this.dummyHash, password);
+      return { ...found, matches: matches && found.passwordHash !== null };
+    });
   }
 
   /** Whether the next sign-in should hash the password anew: other costs or another pepper are set by now. */
@@ -61,9 +60,15 @@ export class Passwords implements OnModuleInit {
     return pepperId !== (this.peppers[0]?.id ?? '') || !phc.startsWith(costs);
   }
 
-  /** How many wait now, and how many have waited for how long since the start. */
-  get load(): { waiting: number; done: number; waitedSeconds: number } {
-    return { waiting: this.lane.pendingCount, done: this.done, waitedSeconds: this.waitedMilliseconds / 1_000 };
+  get load(): HashLane['load'] {
+    return this.lane.load;
+  }
+
+  private compare(passwordHash: string, password: string): Promise<boolean> {
+    const { pepperId, phc } = read(passwordHash);
+    const pepper = this.peppers.find(({ id }) => id === pepperId);
+    if (pepperId !== '' && !pepper) throw new Error(`PASSWORD_PEPPER lacks the key "${pepperId}"`);
+    return verify(phc, normalize(password), pepper && { secret: pepper.key });
   }
 
   private async makeHash(password: string): Promise<string> {
@@ -71,18 +76,9 @@ export class Passwords implements OnModuleInit {
     if (!pepper) return hash(password, this.options);
     return pepper.id + (await hash(password, { ...this.options, secret: pepper.key }));
   }
-
-  private inLane<T>(task: () => Promise<T>): Promise<T> {
-    // At random: those who were sent away together must not come back together.
-    if (this.lane.pendingCount >= QUEUE_LENGTH) throw new Problem('busy', { retryAfter: randomInt(2, 6) });
-    const came = performance.now();
-    return this.lane(() => {
-      this.waitedMilliseconds += performance.now() - came;
-      this.done += 1;
-      return task();
-    });
-  }
 }
+
+async function nothing(): Promise<void> {}
 
 /** A hash is stored as PHC string, behind the id of its pepper where there is one. */
 function read(stored: string): { pepperId: string; phc: string } {

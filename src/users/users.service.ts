@@ -170,8 +170,11 @@ export class Users {
   /** Counted like a sign-in: a stolen access token must not be a way to guess the password. */
   private async requireCurrentPassword(user: User, password: string, client: Client): Promise<void> {
     const key = signedInKey(user.id);
-    await this.passwordFailures.spend(this.db, key);
-    if (await this.passwords.verify(user.passwordHash, password)) return this.passwordFailures.forgive(this.db, key);
+    const { matches } = await this.passwords.verify(password, async () => {
+      await this.passwordFailures.spend(this.db, key);
+      return { passwordHash: user.passwordHash };
+    });
+    if (matches) return this.passwordFailures.forgive(this.db, key);
     await this.audit.record(this.db, 'user.password-refused', { userId: user.id, client }, {});
     throw new Problem('invalid_credentials', { detail: 'The current password is wrong.' });
   }

@@ -93,6 +93,22 @@ it('a database that stands still costs seconds and no memory, and is used again 
   await expect.poll(open, { timeout: 5_000 }).toEqual([]);
 }, 60_000);
 
+it('of two hundred who sign in while it stands still nobody waits for those before him', async () => {
+  postgres.stall();
+  const began = performance.now();
+  const answers = await Promise.all(
+    Array.from({ length: 200 }, (_, index) =>
+      post('/auth/token', { identifier: `nobody-${index}@example.com`, password: PASSWORD }),
+    ),
+  );
+  expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([503]));
+  expect(performance.now() - began).toBeLessThan(9_000);
+
+  postgres.goOn();
+  const signIn = async () => (await post('/auth/token', { identifier: EMAIL, password: PASSWORD })).status;
+  await expect.poll(signIn, { timeout: 5_000 }).toBe(200);
+}, 60_000);
+
 it('a pool that is used up refuses what it cannot queue at once, and the rest of the service does not notice', async () => {
   // every statement on sessions waits for this one, and both connections with it
   const held = postgres.sql('BEGIN; LOCK TABLE sessions IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(4); COMMIT');
