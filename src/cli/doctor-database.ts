@@ -9,6 +9,7 @@ import { findMigrationStates } from '../database/migrate.js';
 import { findMissingKeyIds } from '../database/sealed.queries.js';
 import { findLiveKeys } from '../tokens/signing-key.queries.js';
 import { failed, ok, warning, type Check } from './check.js';
+import { checkDirectDatabase } from './doctor-direct-database.js';
 
 /** Milliseconds. */
 const TIMEOUT = 5_000;
@@ -21,7 +22,10 @@ const POOL_SIZE = 2;
 export async function checkDatabase(config: Config, explain: (cause: unknown) => string): Promise<Check[]> {
   const { databaseUrl } = config.storage;
   try {
-    const server = await checkServer(databaseUrl, config.tokens.leewaySeconds);
+    const server = [
+      ...(await checkServer(databaseUrl, config.tokens.leewaySeconds)),
+      ...(await checkDirectDatabase(config)),
+    ];
     const pending = (await findMigrationStates(databaseUrl)).filter(({ applied }) => !applied);
     if (pending.length > 0) {
       const detail = `${pending.length} are pending; apply them with: countersign migrate up`;
