@@ -16,8 +16,9 @@ import { TwoFactor } from '../two-factor/two-factor.service.js';
 import type { User } from '../users/user.entity.js';
 import { bumpEpoch } from '../users/user.queries.js';
 import { Users } from '../users/users.service.js';
+import { Attempts } from './attempts.service.js';
 import { findLatestChallenge, lockUser } from './challenge.queries.js';
-import { Challenges, problemOf, type Proof } from './challenges.service.js';
+import { Challenges, type Proof } from './challenges.service.js';
 import { DEVICE_SECRET } from './device-secret.js';
 import type { Method, ShownOnce } from './methods/method.js';
 import { RecoveryCodesMethod } from './methods/recovery-codes.js';
@@ -35,6 +36,7 @@ import {
 import type { CreateDeviceDto, UpdateDeviceDto } from './otp-devices.dto.js';
 import { OwnAddresses } from './own-addresses.service.js';
 import { deleteSheet, replaceSheet } from './recovery-code.queries.js';
+import { problemOf } from './refusal.js';
 
 export interface CreatedDevice {
   device: OtpDevice;
@@ -49,6 +51,7 @@ export class Devices {
     private readonly methods: Methods,
     private readonly recoveryCodes: RecoveryCodesMethod,
     private readonly challenges: Challenges,
+    private readonly attempts: Attempts,
     private readonly addresses: OwnAddresses,
     private readonly twoFactor: TwoFactor,
     private readonly users: Users,
@@ -142,7 +145,7 @@ export class Devices {
       const { confirmedAt } = await this.getOwn(userId, deviceId);
       throw new Problem(confirmedAt === null ? 'invalid_code' : 'device_already_confirmed');
     }
-    const answer = await this.challenges.answer(challenge.id, 'confirm', code, client, async (tx, proof) => {
+    const answer = await this.attempts.check(challenge.id, 'confirm', code, client, async (tx, proof) => {
       if (!(await this.addresses.adopt(tx, pending, client))) {
         // Returned, not thrown: the device that claims what another one has must go.
         await deleteDevice(tx, deviceId);

@@ -51,3 +51,8 @@ export class OtpDevice {
   @Column({ type: 'timestamptz', nullable: true })
   lastUsedAt!: Date | null;
 }
+
+/** What its address belongs to. */
+export function channelOf({ type }: OtpDevice): 'email' | 'sms' {
+  return type === 'sms' ? 'sms' : 'email';
+}

@@ -3,6 +3,7 @@ import { TypeOrmModule } from '@nestjs/typeorm';
 import { IdentityRulesModule } from '../identity-rules/identity-rules.module.js';
 import { TwoFactorModule } from '../two-factor/two-factor.module.js';
 import { UsersModule } from '../users/users.module.js';
+import { Attempts } from './attempts.service.js';
 import { Challenge } from './challenge.entity.js';
 import { Challenges } from './challenges.service.js';
 import { Devices } from './devices.service.js';
@@ -23,6 +24,7 @@ import { Verifications } from './verifications.service.js';
     Devices,
     OwnAddresses,
     Challenges,
+    Attempts,
     Verifications,
     Methods,
     EmailMethod,
@@ -30,6 +32,6 @@ import { Verifications } from './verifications.service.js';
     TotpMethod,
     RecoveryCodesMethod,
   ],
-  exports: [Devices, OwnAddresses, Challenges, Methods],
+  exports: [Devices, OwnAddresses, Challenges, Attempts, Methods],
 })
 export class OtpDevicesModule {}

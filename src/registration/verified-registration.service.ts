@@ -6,10 +6,12 @@ import { Audit } from '../audit/audit.service.js';
 import type { Client } from '../audit/client.js';
 import { Config } from '../config/config.js';
 import { JobRunner } from '../jobs/job-runner.js';
-import { Challenges, problemOf, type Proof } from '../otp-devices/challenges.service.js';
+import { Attempts } from '../otp-devices/attempts.service.js';
+import { Challenges, type Proof } from '../otp-devices/challenges.service.js';
 import { Devices } from '../otp-devices/devices.service.js';
 import { Methods } from '../otp-devices/methods/registry.js';
 import { OwnAddresses } from '../otp-devices/own-addresses.service.js';
+import { problemOf } from '../otp-devices/refusal.js';
 import { Problem } from '../problems/problem.js';
 import { SignInPipeline, type Outcome } from '../sign-in/pipeline.js';
 import type { SignInResult } from '../sign-in/sign-in.dto.js';
@@ -45,6 +47,7 @@ export class VerifiedRegistration implements OnModuleInit {
     private readonly devices: Devices,
     private readonly addresses: OwnAddresses,
     private readonly challenges: Challenges,
+    private readonly attempts: Attempts,
     private readonly pipeline: SignInPipeline,
     private readonly signer: TokenSigner,
     private readonly runner: JobRunner,
@@ -100,7 +103,7 @@ export class VerifiedRegistration implements OnModuleInit {
     const claims = this.signer.verifyCode(codeToken);
     if (!claims) throw new Problem('invalid_token');
     if (!claims.timely) throw new Problem('token_expired');
-    const answer = await this.challenges.answer(claims.jti, 'registration', code, client, (tx, proof) =>
+    const answer = await this.attempts.check(claims.jti, 'registration', code, client, (tx, proof) =>
       this.complete(tx, proof, client),
     );
     if (!answer.ok) throw problemOf(answer.refusal);

@@ -5,8 +5,8 @@ import { Audit } from '../audit/audit.service.js';
 import type { Client } from '../audit/client.js';
 import { crashAt } from '../config/failpoints.js';
 import { Notifications } from '../notifications/notifications.service.js';
+import { Attempts } from '../otp-devices/attempts.service.js';
 import { findLatestChallengeOf } from '../otp-devices/challenge.queries.js';
-import { Challenges } from '../otp-devices/challenges.service.js';
 import { Problem } from '../problems/problem.js';
 import { PasswordFailures } from '../throttling/password-failures.js';
 import { Tokens } from '../tokens/tokens.service.js';
@@ -25,7 +25,7 @@ export class PasswordReset {
   constructor(
     @InjectEntityManager() private readonly db: EntityManager,
     private readonly links: Links,
-    private readonly challenges: Challenges,
+    private readonly attempts: Attempts,
     private readonly users: Users,
     private readonly passwords: Passwords,
     private readonly passwordFailures: PasswordFailures,
@@ -65,7 +65,7 @@ export class PasswordReset {
     const challenge = user?.active ? await findLatestChallengeOf(this.db, user.id, 'reset') : null;
     const answer =
       challenge &&
-      (await this.challenges.answer(challenge.id, 'reset', code, client, async (tx, { userId }) => {
+      (await this.attempts.check(challenge.id, 'reset', code, client, async (tx, { userId }) => {
         this.users.requireGoodPassword('newPassword', newPassword, await this.users.getActive(userId, tx));
         await this.replace(tx, userId, passwordHash, client);
       }));

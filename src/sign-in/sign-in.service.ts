@@ -4,11 +4,13 @@ import type { EntityManager } from 'typeorm';
 import { Audit } from '../audit/audit.service.js';
 import type { Client } from '../audit/client.js';
 import { crashAt } from '../config/failpoints.js';
+import { Attempts } from '../otp-devices/attempts.service.js';
 import { findLatestChallengeOf } from '../otp-devices/challenge.queries.js';
-import { Challenges, problemOf } from '../otp-devices/challenges.service.js';
+import { Challenges } from '../otp-devices/challenges.service.js';
 import { Devices } from '../otp-devices/devices.service.js';
 import { Methods } from '../otp-devices/methods/registry.js';
 import type { OtpDevice } from '../otp-devices/otp-device.entity.js';
+import { problemOf } from '../otp-devices/refusal.js';
 import { Problem } from '../problems/problem.js';
 import { PasswordFailures } from '../throttling/password-failures.js';
 import { consumeEnrollment } from '../tokens/enrollment.queries.js';
@@ -39,6 +41,7 @@ export class SignIn {
     private readonly twoFactor: TwoFactor,
     private readonly devices: Devices,
     private readonly challenges: Challenges,
+    private readonly attempts: Attempts,
     private readonly methods: Methods,
     private readonly trustedBrowsers: TrustedBrowsers,
     private readonly signer: TokenSigner,
@@ -99,7 +102,7 @@ export class SignIn {
     const { challengeId, userId } = this.readCodeToken(codeToken);
     if (trustBrowser) this.trustedBrowsers.requireOn();
     if (deviceId !== undefined) await this.switchDevice(challengeId, userId, deviceId);
-    const answer = await this.challenges.answer(challengeId, 'sign_in', code, client, async (tx, proof) => {
+    const answer = await this.attempts.check(challengeId, 'sign_in', code, client, async (tx, proof) => {
       const result = await this.pipeline.afterSecondFactor(tx, proof, client);
       if (trustBrowser && result.status === 'authenticated') {
         result.trustedBrowserToken = await this.trustedBrowsers.trust(tx, result.user, proof.type, client);
@@ -153,7 +156,7 @@ export class SignIn {
   }
 
   private async answerFirst(challengeId: string, code: string, client: Client): Promise<Outcome | null> {
-    const answer = await this.challenges.answer(challengeId, 'first_factor', code, client, (tx, { userId, type }) =>
+    const answer = await this.attempts.check(challengeId, 'first_factor', code, client, (tx, { userId, type }) =>
       this.pipeline.decide(tx, userId, { proof: type === 'sms' ? 'sms' : 'email' }, client),
     );
     return answer.ok ? answer.value : null;

@@ -3,11 +3,13 @@ import { InjectEntityManager } from '@nestjs/typeorm';
 import type { EntityManager } from 'typeorm';
 import { Audit } from '../audit/audit.service.js';
 import type { Client } from '../audit/client.js';
+import { Attempts } from '../otp-devices/attempts.service.js';
 import { findLatestChallenge } from '../otp-devices/challenge.queries.js';
-import { Challenges, problemOf } from '../otp-devices/challenges.service.js';
+import { Challenges } from '../otp-devices/challenges.service.js';
 import { Devices } from '../otp-devices/devices.service.js';
 import { Methods } from '../otp-devices/methods/registry.js';
 import type { OtpDevice } from '../otp-devices/otp-device.entity.js';
+import { problemOf } from '../otp-devices/refusal.js';
 import { Problem } from '../problems/problem.js';
 import { PasswordFailures } from '../throttling/password-failures.js';
 import { sendProblem } from '../throttling/send-permission.js';
@@ -29,6 +31,7 @@ export class StepUp {
   constructor(
     @InjectEntityManager() private readonly db: EntityManager,
     private readonly challenges: Challenges,
+    private readonly attempts: Attempts,
     private readonly devices: Devices,
     private readonly methods: Methods,
     private readonly twoFactor: TwoFactor,
@@ -69,7 +72,7 @@ export class StepUp {
     code: string,
     client: Client,
   ): Promise<SteppedUpDto> {
-    const answer = await this.challenges.answer(
+    const answer = await this.attempts.check(
       await this.openChallengeOf(device),
       'step_up',
       code,
@@ -83,7 +86,7 @@ export class StepUp {
   /** The challenge that was asked; an app needs no asking, so one is opened where none is open. */
   private async openChallengeOf(device: OtpDevice): Promise<string> {
     const latest = await findLatestChallenge(this.db, device.id, 'step_up');
-    const refusal = latest && (await this.challenges.findRefusal(latest.id, 'step_up'));
+    const refusal = latest && (await this.attempts.findRefusal(latest.id, 'step_up'));
     if (latest && refusal && !['expired', 'void', 'exhausted'].includes(refusal.reason)) return latest.id;
     if (this.methods.get(device.type).sends) throw new Problem('invalid_code');
     return (await this.open(device)).challengeId;
