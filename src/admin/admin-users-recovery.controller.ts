@@ -2,7 +2,7 @@ import { Controller, Delete, HttpCode, Post } from '@nestjs/common';
 import { ApiAcceptedResponse, ApiNoContentResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { CurrentClient, type Client } from '../audit/client.js';
 import { Problems } from '../problems/answers.js';
-import { SentDto } from '../sign-in/sign-in.dto.js';
+import { SentDto } from '../sign-in/links.dto.js';
 import { AdminsOnly, CurrentUser, RequiresFresh } from '../tokens/access.js';
 import { EndsSessions } from '../tokens/ends-sessions.js';
 import type { AccessPrincipal } from '../tokens/principal.js';

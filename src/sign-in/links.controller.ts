@@ -9,18 +9,11 @@ import { Public } from '../tokens/access.js';
 import { EndsSessions } from '../tokens/ends-sessions.js';
 import { AnswersTokens } from '../tokens/cookie-answers.js';
 import { CodeRequests } from './code-requests.js';
+import { AskForLinkDto, AskForResetDto, ConfirmResetDto, RedeemLinkDto, SentDto } from './links.dto.js';
 import { Links } from './links.service.js';
 import { PasswordReset } from './password-reset.service.js';
 import { SentProofs } from './sent-proofs.service.js';
-import {
-  AskForLinkDto,
-  AskForResetDto,
-  ConfirmResetDto,
-  RedeemLinkDto,
-  SentDto,
-  SIGN_IN_RESULT,
-  type SignInResult,
-} from './sign-in.dto.js';
+import { SIGN_IN_RESULT, type SignInResult } from './sign-in.dto.js';
 
 /** Links that are sent: to sign in, and to choose a new password. */
 @ApiTags('sign-in')

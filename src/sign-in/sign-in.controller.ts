@@ -13,22 +13,19 @@ import { AnswersTokens } from '../tokens/cookie-answers.js';
 import type { AccessPrincipal } from '../tokens/principal.js';
 import { RefreshTokenDto, TokenPairDto } from '../tokens/tokens.dto.js';
 import { CodeRequests } from './code-requests.js';
+import { AskForCodeDto, AskedDto, SecondFactorDto } from './codes.dto.js';
 import { Refresh } from './refresh.service.js';
 import {
-  AskForCodeDto,
-  AskedDto,
   AuthenticatedDto,
   EnrollmentRequiredDto,
-  SecondFactorDto,
   SecondFactorRequiredDto,
   SIGN_IN_RESULT,
   SignInDto,
-  SteppedUpDto,
-  StepUpDto,
   type SignInResult,
 } from './sign-in.dto.js';
 import { SignIn } from './sign-in.service.js';
 import { SentProofs } from './sent-proofs.service.js';
+import { SteppedUpDto, StepUpDto } from './step-up.dto.js';
 import { StepUp } from './step-up.service.js';
 
 const signInAnswer = {

@@ -23,9 +23,10 @@ import { parseIdentifier } from '../users/identity.js';
 import { Passwords } from '../users/password.js';
 import { renewHash } from '../users/user.queries.js';
 import { Users } from '../users/users.service.js';
+import type { AskedDto, SecondFactorDto } from './codes.dto.js';
 import { PauseNotices } from './pause-notices.service.js';
 import { SignInPipeline, type Outcome } from './pipeline.js';
-import type { AskedDto, SecondFactorDto, SignInResult } from './sign-in.dto.js';
+import type { SignInResult } from './sign-in.dto.js';
 import { TrustedBrowsers } from './trusted-browsers.service.js';
 
 /** The ways in by password and by one-time code, and the second step of them all. */

@@ -21,7 +21,8 @@ import { toDeviceSummary } from '../two-factor/two-factor.dto.js';
 import { TwoFactor } from '../two-factor/two-factor.service.js';
 import { Passwords } from '../users/password.js';
 import { signedInKey, Users } from '../users/users.service.js';
-import type { AskedDto, StepUpDto, SteppedUpDto } from './sign-in.dto.js';
+import type { AskedDto } from './codes.dto.js';
+import type { StepUpDto, SteppedUpDto } from './step-up.dto.js';
 
 export type StepUpResult = { asked: AskedDto } | { renewed: SteppedUpDto };
 
