@@ -5,8 +5,9 @@ import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { prepareBare } from '../bare/schema.js';
-import { configOf, freePort, startService } from '../growth/service.js';
+import { freePort } from '../free-port.js';
 import { ARGON2, PASSWORD, peopleOf, WITH_APP, WITHOUT_APP } from '../people.js';
+import { configOf, startService } from '../service.js';
 import type { ContenderName } from './contender.js';
 import { prepareOurs } from './our-people.js';
 

@@ -1,8 +1,8 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { startService, type Service } from '../service.js';
 import { query } from './postgres.js';
-import { startService, type Service } from './service.js';
 
 export interface ExplainedStatement {
   /** Its beginning, without the columns. */

@@ -3,6 +3,7 @@
 import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 import { Keys } from '../../src/crypto/keys.js';
+import { configOf, startService, type Service } from '../service.js';
 import { explainStatements, type ExplainedStatement } from './explain.js';
 import { Operations } from './operations.js';
 import { query, startPostgres, type BenchPostgres } from './postgres.js';
@@ -10,7 +11,6 @@ import { quantile } from './quantile.js';
 import { renderGrowth } from './report.js';
 import { keepSection } from './sections.js';
 import { seed, type SeededUser } from './seed.js';
-import { configOf, startService, type Service } from './service.js';
 import { sizesOfTables, unusedIndexes, type TableSize } from './tables.js';
 
 const { values } = parseArgs({

@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { Keys } from '../../../src/crypto/keys.js';
 import { formatRefreshToken } from '../../../src/tokens/refresh-token.js';
+import { configOf, startService, type Service } from '../../service.js';
 import { keepSection } from '../sections.js';
 import { chainOldEvents } from './chain.js';
 import { renderUpkeep } from './report.js';
@@ -12,7 +13,6 @@ import { send, totp, type Tokens } from '../operations.js';
 import { query, startPostgres, type BenchPostgres } from '../postgres.js';
 import { quantile } from '../quantile.js';
 import { PASSWORD, seed, type SeededUser } from '../seed.js';
-import { configOf, startService, type Service } from '../service.js';
 
 const { values } = parseArgs({ options: { rows: { type: 'string' } } });
 const expired = Number(values.rows ?? 1_000_000);

@@ -1,14 +1,14 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { completeConfig, type Config } from '../../src/config/config.js';
-import { readSettings } from '../../src/config/env.js';
+import { completeConfig, type Config } from '../src/config/config.js';
+import { readSettings } from '../src/config/env.js';
+import { freePort } from './free-port.js';
 
-const MAIN = resolve(import.meta.dirname, '../../service/main.js');
+const MAIN = resolve(import.meta.dirname, '../service/main.js');
 
 /**
  * As in production, but for the limits of addresses: everything comes from one here. Nobody takes mails, and none is
@@ -74,15 +74,6 @@ export async function startService(
       if (child.exitCode === null) await once(child, 'exit');
     },
   };
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 async function isReady(url: string): Promise<boolean> {
