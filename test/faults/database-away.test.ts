@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { send, type Sent, type Wish } from '../support/gateway-client.js';
 import { startOwnPostgres, type OwnPostgres } from '../support/own-postgres.js';
 import { PASSWORD } from '../support/people.js';
-import { endProcesses, newFolder, startProcess, type ServerProcess } from '../support/server-process.js';
+import type { ServerProcess } from '../support/server-process.js';
 
 // Real: a process of the built service, and a PostgreSQL of its own that is killed, cut off and made read-only.
 
@@ -15,20 +15,10 @@ const agent = new Agent({ keepAlive: true });
 
 beforeAll(async () => {
   postgres = await startOwnPostgres();
-  server = await startProcess({
-    DATA_DIR: newFolder(),
-    DATABASE_URL: postgres.url,
-    THROTTLE_SIGN_IN_PER_IP: 'off',
-    THROTTLE_OVERALL_PER_IP: 'off',
-    TWO_FACTOR_TRUSTED_METHODS: 'none',
-    TWO_FACTOR_FALLBACK_METHOD: 'none',
-    ARGON2_MEMORY_KIB: '7168',
-    ARGON2_ITERATIONS: '5',
-  });
+  server = await postgres.startService();
 });
 afterAll(async () => {
   agent.destroy();
-  await endProcesses();
   await postgres.remove();
 });
 

@@ -8,7 +8,7 @@ import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { send, type Wish } from '../support/gateway-client.js';
 import { startOwnPostgres, type OwnPostgres } from '../support/own-postgres.js';
 import { PASSWORD } from '../support/people.js';
-import { endProcesses, newFolder, startProcess, type ServerProcess } from '../support/server-process.js';
+import type { ServerProcess } from '../support/server-process.js';
 import { isClean, Ledger, ROUNDS, type Entry } from './ledger.js';
 import { mountSmallDisk, type SmallDisk } from './small-disk.js';
 
@@ -30,26 +30,12 @@ beforeEach(async () => {
   postgres = await startOwnPostgres();
 });
 afterEach(async () => {
-  await endProcesses();
   disk?.free();
   await postgres.remove();
   disk?.remove();
 });
 
 afterAll(() => agent.destroy());
-
-async function startService(): Promise<void> {
-  server = await startProcess({
-    DATA_DIR: newFolder(),
-    DATABASE_URL: postgres.url,
-    THROTTLE_SIGN_IN_PER_IP: 'off',
-    THROTTLE_OVERALL_PER_IP: 'off',
-    TWO_FACTOR_TRUSTED_METHODS: 'none',
-    TWO_FACTOR_FALLBACK_METHOD: 'none',
-    ARGON2_MEMORY_KIB: '7168',
-    ARGON2_ITERATIONS: '5',
-  });
-}
 
 const ask = async (wish: Wish) => (await send(agent, server.url, wish)).status;
 
@@ -100,7 +86,7 @@ describe.runIf(ROUNDS > 0)('a database whose disk is full', { timeout: 120_000 }
     if (!disk) return skip(NOT_HERE);
     await postgres.sql(`CREATE TABLESPACE small LOCATION '${disk.folder}'`);
     await postgres.sql('ALTER DATABASE app SET default_tablespace = small');
-    await startService();
+    server = await postgres.startService();
     const token = await signedIn();
 
     disk.fill();
@@ -126,7 +112,7 @@ describe.runIf(ROUNDS > 0)('a database whose disk is full', { timeout: 120_000 }
     execFileSync('mv', [log, disk.folder]);
     symlinkSync(join(disk.folder, 'pg_wal'), log);
     await postgres.restart();
-    await startService();
+    server = await postgres.startService();
     for (let each = 0; each < 5; each += 1) expect((await register()).status).toBe(201);
 
     disk.fill();

@@ -2,18 +2,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { findMigrationStates } from '../../src/database/migrate.js';
 import { startOwnPostgres, type OwnPostgres } from '../support/own-postgres.js';
-import { endProcesses, newFolder, startProcess } from '../support/server-process.js';
+import { endProcesses } from '../support/server-process.js';
 
 let postgres: OwnPostgres;
 beforeAll(async () => {
   postgres = await startOwnPostgres();
 });
-afterAll(async () => {
-  await endProcesses();
-  await postgres.remove();
-});
+afterAll(() => postgres.remove());
 
-const start = () => startProcess({ DATA_DIR: newFolder(), DATABASE_URL: postgres.url });
 const appliedNow = async () => (await findMigrationStates(postgres.url)).filter(({ applied }) => applied).length;
 
 it('migrations that are killed in the middle, again and again, leave nothing half done and are finished later', async () => {
@@ -23,7 +19,7 @@ it('migrations that are killed in the middle, again and again, leave nothing hal
     CREATE EVENT TRIGGER slow ON ddl_command_end EXECUTE FUNCTION wait_a_moment()`);
   const seen: number[] = [];
   for (const patience of [300, 1_500, 2_500, 700]) {
-    const started = start().catch(() => null);
+    const started = postgres.startService().catch(() => null);
     await expect.poll(migrating, { timeout: 20_000, interval: 20 }).toBe(true);
     await sleep(patience);
     await expect.poll(migrating, { timeout: 5_000, interval: 5 }).toBe(true);
@@ -34,7 +30,7 @@ it('migrations that are killed in the middle, again and again, leave nothing hal
   expect(seen).toEqual(seen.toSorted((a, b) => a - b));
   await postgres.sql('DROP EVENT TRIGGER slow');
 
-  const server = await start();
+  const server = await postgres.startService();
   expect((await fetch(`${server.url}/health/ready`)).status).toBe(200);
   expect((await findMigrationStates(postgres.url)).every(({ applied }) => applied)).toBe(true);
 }, 120_000);

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { TEST_SECRET } from '../support/app.js';
 import { startOwnPostgres, type OwnPostgres } from '../support/own-postgres.js';
 import { PASSWORD } from '../support/people.js';
-import { endProcesses, newFolder, startProcess, type ServerProcess } from '../support/server-process.js';
+import type { ServerProcess } from '../support/server-process.js';
 import { isClean, Ledger, ROUNDS, type Entry } from './ledger.js';
 
 // Real: two replicas of the built service on a PostgreSQL of their own, all of which die at once under load.
@@ -17,24 +17,13 @@ const people: { email: string; registered: Entry; signedIn: Entry | null }[] = [
 beforeAll(async () => {
   postgres = await startOwnPostgres();
 });
-afterAll(async () => {
-  await endProcesses();
-  await postgres.remove();
-});
+afterAll(() => postgres.remove());
 
 function startReplica(): Promise<ServerProcess> {
-  return startProcess({
+  return postgres.startService({
     NODE_ENV: 'test',
     SECRET_KEY: TEST_SECRET,
     PUBLIC_URL: 'https://id.example.test',
-    DATA_DIR: newFolder(),
-    DATABASE_URL: postgres.url,
-    THROTTLE_SIGN_IN_PER_IP: 'off',
-    THROTTLE_OVERALL_PER_IP: 'off',
-    TWO_FACTOR_TRUSTED_METHODS: 'none',
-    TWO_FACTOR_FALLBACK_METHOD: 'none',
-    ARGON2_MEMORY_KIB: '7168',
-    ARGON2_ITERATIONS: '5',
   });
 }
 

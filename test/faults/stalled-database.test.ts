@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { send } from '../support/gateway-client.js';
 import { startOwnPostgres, type OwnPostgres } from '../support/own-postgres.js';
 import { PASSWORD } from '../support/people.js';
-import { endProcesses, newFolder, startProcess, type ServerProcess } from '../support/server-process.js';
+import type { ServerProcess } from '../support/server-process.js';
 
 // Real: a process of the built service, and a PostgreSQL of its own whose processes are stopped while sockets stay open.
 
@@ -18,15 +18,7 @@ const agent = new Agent({ keepAlive: true });
 
 beforeAll(async () => {
   postgres = await startOwnPostgres();
-  server = await startProcess({
-    DATA_DIR: newFolder(),
-    DATABASE_URL: postgres.url,
-    DATABASE_POOL_SIZE: '2',
-    THROTTLE_SIGN_IN_PER_IP: 'off',
-    THROTTLE_OVERALL_PER_IP: 'off',
-    TWO_FACTOR_TRUSTED_METHODS: 'none',
-    TWO_FACTOR_FALLBACK_METHOD: 'none',
-  });
+  server = await postgres.startService({ DATABASE_POOL_SIZE: '2' });
   await post('/users', { email: EMAIL, password: PASSWORD });
   const { body } = await post('/auth/token', { identifier: EMAIL, password: PASSWORD });
   token = (JSON.parse(body) as { accessToken: string }).accessToken;
@@ -34,7 +26,6 @@ beforeAll(async () => {
 afterAll(async () => {
   postgres.goOn();
   agent.destroy();
-  await endProcesses();
   await postgres.remove();
 });
 

@@ -3,10 +3,23 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import { ensureDatabase, startEmbeddedPostgres, type EmbeddedPostgres } from '../../src/database/embedded.js';
+import { endProcesses, newFolder, startProcess, type ServerProcess } from './server-process.js';
+
+/** The password alone signs in, its hash costs little, and everybody comes from one address. */
+const SETTINGS = {
+  THROTTLE_SIGN_IN_PER_IP: 'off',
+  THROTTLE_OVERALL_PER_IP: 'off',
+  TWO_FACTOR_TRUSTED_METHODS: 'none',
+  TWO_FACTOR_FALLBACK_METHOD: 'none',
+  ARGON2_MEMORY_KIB: '7168',
+  ARGON2_ITERATIONS: '5',
+};
 
 /** A PostgreSQL of a test's own, so that killing it or stopping it hurts nobody else. */
 export interface OwnPostgres {
   url: string;
+  /** A process of the built service on it. */
+  startService(settings?: Record<string, string>): Promise<ServerProcess>;
   /** Rows of one statement, on a connection of its own. */
   sql<Row = Record<string, unknown>>(statement: string, parameters?: unknown[]): Promise<Row[]>;
   /** As a crash or a power cut: no process of it is left. */
@@ -15,6 +28,7 @@ export interface OwnPostgres {
   /** Every process of it stands still, and its sockets stay open. */
   stall(): void;
   goOn(): void;
+  /** Whatever runs on it ends too. */
   remove(): Promise<void>;
 }
 
@@ -27,6 +41,8 @@ export async function startOwnPostgres(): Promise<OwnPostgres> {
   };
   return {
     url,
+    startService: (settings = {}) =>
+      startProcess({ DATA_DIR: newFolder(), DATABASE_URL: url, ...SETTINGS, ...settings }),
     async sql<Row>(statement: string, parameters: unknown[] = []) {
       const client = new pg.Client({ connectionString: url });
       await client.connect();
@@ -46,6 +62,7 @@ export async function startOwnPostgres(): Promise<OwnPostgres> {
     stall: () => signal('SIGSTOP'),
     goOn: () => signal('SIGCONT'),
     async remove() {
+      await endProcesses();
       await server.stop();
       rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
     },
