@@ -4,6 +4,7 @@ import type { EntityManager } from 'typeorm';
 import { Config } from '../config/config.js';
 import { Keys } from '../crypto/keys.js';
 import { JobRunner } from '../jobs/job-runner.js';
+import { Jobs } from '../jobs/jobs.service.js';
 import { timeBefore } from './audit-log.queries.js';
 import { Audit } from './audit.service.js';
 import { anchorMac, faultsOf, type Link } from './chain.js';
@@ -12,6 +13,10 @@ import { findAnchor, findHead, findLinks, lockChain, removeUpTo } from './chain.
 /** UTC, when few are awake. */
 const EVERY_NIGHT = '23 2 * * *';
 const BATCH = 1_000;
+/** Milliseconds. A job that takes longer than the queue allows would be begun anew while it still runs. */
+const SHIFT = 15_000;
+/** Behind everything that somebody waits for. */
+const LAST = 10;
 
 /** Removes events that are older than AUDIT_RETENTION, from the beginning of the chain on. */
 @Injectable()
@@ -22,25 +27,27 @@ export class Retention implements OnModuleInit, OnApplicationBootstrap {
     private readonly audit: Audit,
     private readonly config: Config,
     private readonly keys: Keys,
-    private readonly jobs: JobRunner,
+    private readonly runner: JobRunner,
+    private readonly jobs: Jobs,
     @InjectEntityManager() private readonly db: EntityManager,
   ) {}
 
   onModuleInit(): void {
-    this.jobs.repeat('remove-old-audit-events', EVERY_NIGHT, async () => {
-      await this.removeOld();
-      await this.tellHead();
-    });
+    this.runner.repeat('remove-old-audit-events', EVERY_NIGHT, () => this.removeFor(SHIFT));
   }
 
   async onApplicationBootstrap(): Promise<void> {
     await this.tellHead();
   }
 
-  async removeOld(): Promise<void> {
-    const { retentionSeconds } = this.config.audit;
-    if (retentionSeconds === null) return;
-    while ((await this.removeBatch(retentionSeconds)) === BATCH);
+  /** Removes what it can in so long; where that is not all, another job goes on, on whichever replica. */
+  async removeFor(milliseconds: number): Promise<void> {
+    const until = performance.now() + milliseconds;
+    do {
+      if (await this.removeBatch()) return this.tellHead();
+    } while (performance.now() < until);
+    const name = 'remove-old-audit-events';
+    await this.jobs.enqueue(this.db, name, {}, { key: name, priority: LAST, maxAttempts: 3 });
   }
 
   /** Kept elsewhere, as logs are, this line proves later that the end of the chain was not cut off. */
@@ -49,16 +56,19 @@ export class Retention implements OnModuleInit, OnApplicationBootstrap {
     if (head) this.logger.log(`The audit chain ends at ${head.seq} with ${head.hash.toString('hex')}`);
   }
 
-  private removeBatch(retentionSeconds: number): Promise<number> {
+  /** @returns whether it was the last */
+  private async removeBatch(): Promise<boolean> {
+    const { retentionSeconds } = this.config.audit;
+    if (retentionSeconds === null) return true;
     return this.db.transaction(async (tx) => {
       await lockChain(tx);
       const old = await this.findOld(tx, await timeBefore(tx, retentionSeconds));
       const last = old.at(-1);
-      if (!last) return 0;
+      if (!last) return true;
       const ids = old.map(({ eventId }) => eventId);
       await removeUpTo(tx, { seq: last.seq, hash: last.hash, mac: anchorMac(this.keys.for('audit-chain'), last) }, ids);
       await this.audit.record(tx, 'audit.removed', { userId: null }, { events: old.length, upTo: last.seq });
-      return old.length;
+      return old.length < BATCH;
     });
   }
 

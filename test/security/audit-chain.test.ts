@@ -292,7 +292,7 @@ describe('who is told what was sealed', () => {
 });
 
 describe('old events', () => {
-  const removeOld = () => app.app.get(Retention).removeOld();
+  const removeOld = () => app.app.get(Retention).removeFor(60_000);
 
   it('are removed, and the chain holds', async () => {
     const { head } = await verify();
@@ -330,11 +330,25 @@ describe('old events', () => {
     expect(await verify()).toMatchObject({ intact: true, events: 3, head: { seq: 2_509 } });
   });
 
+  it('that are too many for one job are left to the next one', async () => {
+    await record(app, 2_500);
+    await app.app.get(Sealer).sealNow();
+    await app.clock.advance(31 * DAY);
+    await app.app.get(Retention).removeFor(0);
+    expect(await app.sql(`SELECT details FROM audit_events WHERE type = 'audit.removed'`)).toEqual([
+      { details: { events: 1_000, upTo: 1_000 } },
+    ]);
+    const old = `SELECT id FROM audit_events WHERE type <> 'audit.removed'`;
+    await expect.poll(() => app.sql(old), { timeout: 10_000 }).toEqual([]);
+    await app.app.get(Sealer).sealNow();
+    expect(await verify()).toMatchObject({ intact: true, events: 3, head: { seq: 2_509 } });
+  });
+
   it('are kept for ever where AUDIT_RETENTION is off', async () => {
     const keeping = await startApp({ AUDIT_RETENTION: 'off' }, { replicaOf: app });
     try {
       await app.clock.advance(4_000 * DAY);
-      await keeping.app.get(Retention).removeOld();
+      await keeping.app.get(Retention).removeFor(60_000);
       expect(await verify()).toMatchObject({ intact: true, events: 6 });
     } finally {
       await keeping.close();

@@ -119,7 +119,7 @@ async function runTask(databaseUrl: string, task: string): Promise<number> {
   for (;;) {
     const left = await query(
       databaseUrl,
-      `SELECT id FROM graphile_worker.jobs WHERE key ~ '^(bench|remove-expired-rows-of)$'`,
+      `SELECT id FROM graphile_worker.jobs WHERE key ~ '^(bench|remove-expired-rows-of|remove-old-audit-events)$'`,
     );
     if (left.length === 0) return (performance.now() - began) / 1_000;
     await sleep(20);
