@@ -1,10 +1,11 @@
 import { Injectable, Logger, type OnModuleInit } from '@nestjs/common';
 import { InjectEntityManager } from '@nestjs/typeorm';
 import type { EntityManager } from 'typeorm';
+import { Config } from '../config/config.js';
 import { JobRunner } from '../jobs/job-runner.js';
 import { Jobs } from '../jobs/jobs.service.js';
 import { removeExpired, type Page } from './cleanup.queries.js';
-import { expiredRows, type ExpiredRows } from './expired-rows.js';
+import { expiredRowsOf, type ExpiredRows } from './expired-rows.js';
 
 const EVERY_HOUR = '17 * * * *';
 const PAGE = 1_000;
@@ -19,12 +20,16 @@ const LAST = 10;
 @Injectable()
 export class Cleanup implements OnModuleInit {
   private readonly logger = new Logger(Cleanup.name);
+  private readonly expiredRows: readonly ExpiredRows[];
 
   constructor(
     @InjectEntityManager() private readonly db: EntityManager,
     private readonly runner: JobRunner,
     private readonly jobs: Jobs,
-  ) {}
+    config: Config,
+  ) {
+    this.expiredRows = expiredRowsOf(config);
+  }
 
   onModuleInit(): void {
     this.runner.repeat('remove-expired-rows', EVERY_HOUR, () => this.continueAt(0, null));
@@ -36,8 +41,8 @@ export class Cleanup implements OnModuleInit {
    * where it has come to. All at once would keep mails waiting.
    */
   private async goOn(table: string, after: string | null): Promise<void> {
-    const index = expiredRows.findIndex((each) => each.table === table);
-    const rows = expiredRows[index];
+    const index = this.expiredRows.findIndex((each) => each.table === table);
+    const rows = this.expiredRows[index];
     // A newer version may know more tables.
     if (!rows) return;
     const last = await this.removeFor(SHIFT, rows, after);
@@ -45,7 +50,7 @@ export class Cleanup implements OnModuleInit {
   }
 
   private async continueAt(index: number, after: string | null): Promise<void> {
-    const rows = expiredRows[index];
+    const rows = this.expiredRows[index];
     if (!rows) return;
     const job = { table: rows.table, after };
     await this.jobs.enqueue(this.db, 'remove-expired-rows-of', job, { key: CHAIN, priority: LAST, maxAttempts: 3 });

@@ -1,4 +1,4 @@
-import { Injectable, type OnModuleInit } from '@nestjs/common';
+import { Injectable } from '@nestjs/common';
 import { InjectEntityManager } from '@nestjs/typeorm';
 import ipaddr from 'ipaddr.js';
 import { createHmac } from 'node:crypto';
@@ -8,14 +8,11 @@ import { Audit } from '../audit/audit.service.js';
 import type { Client } from '../audit/client.js';
 import { Config } from '../config/config.js';
 import { Keys } from '../crypto/keys.js';
-import { JobRunner } from '../jobs/job-runner.js';
-import { isAddressRefused, refuseAddress, removeExpiredAddresses } from './refused-addresses.queries.js';
-
-const EVERY_HOUR = '41 * * * *';
+import { isAddressRefused, refuseAddress } from './refused-addresses.queries.js';
 
 /** Addresses that have fallen for the field which people do not see; all replicas know them. */
 @Injectable()
-export class Honeypot implements OnModuleInit {
+export class Honeypot {
   private readonly banSeconds: number | null;
   private readonly hashKey: Buffer;
 
@@ -23,15 +20,10 @@ export class Honeypot implements OnModuleInit {
     config: Config,
     keys: Keys,
     private readonly audit: Audit,
-    private readonly runner: JobRunner,
     @InjectEntityManager() private readonly db: EntityManager,
   ) {
     this.banSeconds = config.identityRules.honeypotBanSeconds;
     this.hashKey = keys.for('counters');
-  }
-
-  onModuleInit(): void {
-    this.runner.repeat('forget-refused-addresses', EVERY_HOUR, () => removeExpiredAddresses(this.db));
   }
 
   async touch(client: Client): Promise<void> {

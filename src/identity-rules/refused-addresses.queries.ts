@@ -13,7 +13,3 @@ export async function refuseAddress(tx: EntityManager, key: Buffer, seconds: num
 export async function isAddressRefused(db: EntityManager, key: Buffer): Promise<boolean> {
   return (await firstRow(db, 'SELECT 1 FROM refused_addresses WHERE key = $1 AND until > now()', [key])) !== null;
 }
-
-export async function removeExpiredAddresses(db: EntityManager): Promise<void> {
-  await rowsOf(db, 'DELETE FROM refused_addresses WHERE until <= now()', []);
-}

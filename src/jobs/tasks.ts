@@ -26,10 +26,9 @@ export type Tasks = {
 
 export type TaskName = keyof Tasks;
 
-/** Tasks that nothing but the time of day starts. The worker adds to their payload when they were due. */
+/** Tasks that the time of day starts. The worker adds to their payload when they were due. */
 export type RepeatedTask =
   | 'end-unmet-sessions'
-  | 'forget-refused-addresses'
   | 'remove-expired-rows'
   | 'remove-old-audit-events'
   | 'remove-old-registrations'

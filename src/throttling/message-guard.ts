@@ -25,7 +25,7 @@ import {
   type CountryState,
 } from './message-guard.queries.js';
 import type { SendPermission, SendRefusal } from './send-permission.js';
-import { forgetOneSend, removeOldSends, secondsUntilSend, takeSend } from './sends.queries.js';
+import { forgetOneSend, secondsUntilSend, takeSend } from './sends.queries.js';
 
 /** Where a message goes; `country` of a number as ISO 3166-1 alpha-2, or what stands for none. */
 export type Destination = { channel: 'email'; to: string } | { channel: 'sms'; to: string; country: string };
@@ -73,7 +73,8 @@ export class MessageGuard implements OnModuleInit {
   }
 
   onModuleInit(): void {
-    this.jobs.repeat('remove-old-sends', EVERY_HOUR, () => this.removeOld());
+    const accountSeconds = this.config.limits.sendPerAccount?.seconds ?? 0;
+    this.jobs.repeat('remove-old-sends', EVERY_HOUR, () => removeOldCounts(this.db, accountSeconds));
   }
 
   /** Takes one message in the caller's transaction from every limit that it falls under, or from none. */
@@ -178,15 +179,6 @@ export class MessageGuard implements OnModuleInit {
       await this.audit.record(tx, 'message-guard.paused', { userId: null }, { country, sent, answered });
     }
     return ALLOWED;
-  }
-
-  private async removeOld(): Promise<void> {
-    const { limits, sms, codes } = this.config;
-    const spans = [...limits.sendPerDestination, ...(sms.perPrefix ? [sms.perPrefix] : [])].map(
-      ({ seconds }) => seconds,
-    );
-    await removeOldSends(this.db, Math.max(codes.resendCooldownSeconds, ...spans));
-    await removeOldCounts(this.db, limits.sendPerAccount?.seconds ?? 0);
   }
 
   /** Keyed: a copy of the database tells nobody whom codes were sent to. */

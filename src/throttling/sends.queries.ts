@@ -55,12 +55,6 @@ export async function forgetOneSend(tx: EntityManager, key: Buffer): Promise<voi
   await rowsOf(tx, 'UPDATE destination_sends SET sent_at = sent_at[2:] WHERE key = $1', [key]);
 }
 
-export async function removeOldSends(db: EntityManager, olderThanSeconds: number): Promise<void> {
-  await rowsOf(db, 'DELETE FROM destination_sends WHERE last_sent_at < now() - make_interval(secs => $1)', [
-    olderThanSeconds,
-  ]);
-}
-
 function columnsOf(rates: readonly Rate[]): { points: number[]; seconds: number[] } {
   return { points: rates.map((rate) => rate.points), seconds: rates.map((rate) => rate.seconds) };
 }

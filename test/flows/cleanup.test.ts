@@ -98,6 +98,55 @@ describe('rows that have expired', () => {
     await app.sql('DELETE FROM address_windows WHERE hits = 3');
   });
 
+  it('of sends go once no limit looks at them, and those of addresses that are refused with the end of that', async () => {
+    await app.sql(`INSERT INTO destination_sends (key, last_sent_at, sent_at)
+      VALUES ('old', now() - interval '25 hours', '{}'), ('counted', now() - interval '23 hours', '{}')`);
+    await app.sql(`INSERT INTO sent_text_codes (country, key, sent_at)
+      VALUES ('DE', 'old', now() - interval '61 minutes'), ('DE', 'counted', now() - interval '59 minutes')`);
+    await app.sql(`INSERT INTO refused_addresses (key, until)
+      VALUES ('old', now() - interval '1 second'), ('counted', now() + interval '1 minute')`);
+    await run();
+    for (const table of ['destination_sends', 'sent_text_codes', 'refused_addresses']) {
+      const left = await app.sql<{ key: string }>(`SELECT encode(key, 'escape') AS key FROM ${table}
+        WHERE key IN ('old', 'counted')`);
+      expect(left, table).toEqual([{ key: 'counted' }]);
+    }
+  });
+
+  it.each([
+    [
+      'destination_sends',
+      `INSERT INTO destination_sends
+       SELECT sha256(n::text::bytea), now() - interval '2 days', '{}' FROM generate_series(1, 12000) n`,
+    ],
+    [
+      'sent_text_codes',
+      `INSERT INTO sent_text_codes (country, key, sent_at)
+       SELECT 'DE', sha256(n::text::bytea), now() - interval '2 days' FROM generate_series(1, 12000) n`,
+    ],
+    [
+      'refused_addresses',
+      `INSERT INTO refused_addresses
+       SELECT sha256(n::text::bytea), now() - interval '2 days' FROM generate_series(1, 12000) n`,
+    ],
+  ])('of %s go page by page, without waiting for one that somebody holds', async (table, insert) => {
+    await app.sql(insert);
+    const holder = new pg.Client({ connectionString: app.database.url });
+    await holder.connect();
+    try {
+      await holder.query('BEGIN');
+      await holder.query(`SELECT 1 FROM ${table} WHERE key = sha256('7') FOR UPDATE`);
+      await run();
+      expect(
+        await app.sql(`SELECT key FROM ${table} WHERE key = ANY (
+        SELECT sha256(n::text::bytea) FROM generate_series(1, 12000) n)`),
+      ).toHaveLength(1);
+    } finally {
+      await holder.end();
+    }
+    await run();
+  });
+
   it('are left where somebody holds them, and nobody waits', async () => {
     const person = await register(app);
     await firstFactor(app, person.email);

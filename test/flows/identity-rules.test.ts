@@ -321,7 +321,7 @@ describe('the honeypot', () => {
     const rows = () => app.sql<{ key: Buffer }>('SELECT key FROM refused_addresses');
     expect((await rows()).every(({ key }) => key.length === 32)).toBe(true);
     await app.clock.advance(3_601);
-    await app.sql(`SELECT 1 FROM graphile_worker.add_job('forget-refused-addresses')`);
+    await app.sql(`SELECT 1 FROM graphile_worker.add_job('remove-expired-rows')`);
     await expect.poll(rows, { timeout: 8_000 }).toEqual([]);
   });
 });
