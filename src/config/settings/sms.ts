@@ -50,7 +50,7 @@ export const sms = {
         'Text messages a day (UTC). After them none goes out until midnight; other methods go on working.',
       ),
       SMS_MIN_VERIFY_RATE: integerOrOff({ default: 10, min: 1, max: 100 }).describe(
-        'Percent. Where of 50 or more codes to one country within an hour fewer come back, text messages to it pause for an hour.',
+        'Percent. Where of 50 or more codes to one country within an hour fewer come back, text messages to it pause for an hour. A code of the last two minutes counts only once it has come back.',
       ),
     })
     .transform((env) => ({
