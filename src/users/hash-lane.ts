@@ -1,5 +1,6 @@
 import { randomInt } from 'node:crypto';
 import { availableParallelism } from 'node:os';
+import { setImmediate as othersFirst } from 'node:timers/promises';
 import pLimit from 'p-limit';
 import { Problem } from '../problems/problem.js';
 
@@ -28,11 +29,13 @@ export class HashLane {
     hash: (counted: Counted) => Promise<Result>,
   ): Promise<Result> {
     const came = performance.now();
-    const counted = await this.door(() => {
+    const counted = await this.door(async () => {
       const full = this.lane.pendingCount + this.door.activeCount > QUEUE_LENGTH;
+      if (!full && performance.now() - came < PATIENCE) return count();
+      // To refuse hundreds in one go would hold up everybody else.
+      await othersFirst();
       // At random: those who were sent away together must not come back together.
-      if (full || performance.now() - came > PATIENCE) throw new Problem('busy', { retryAfter: randomInt(2, 6) });
-      return count();
+      throw new Problem('busy', { retryAfter: randomInt(2, 6) });
     });
     const queued = performance.now();
     return this.lane(() => {
