@@ -254,9 +254,9 @@ describe('statements of what happens all day', () => {
 describe('statements of a refresh', () => {
   it('2 at a replica that has not seen the session, 1 from then on', async () => {
     const app = await startApp();
+    const { refreshToken } = await signInByMail(app, await register(app));
     const other = await startApp({}, { replicaOf: app });
     try {
-      const { refreshToken } = await signInByMail(app, await register(app));
       const refresh = (token: unknown) => () => other.http.post('/auth/token/refresh', { refreshToken: token });
       const first = await statementsOf(refresh(refreshToken));
       expect(first.answer.status).toBe(200);
