@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { JwtService } from '@nestjs/jwt';
-import { v7 as uuidv7 } from 'uuid';
+import { randomUUID } from 'node:crypto';
 import type { z } from 'zod';
 import { Clock } from '../clock/clock.js';
 import { Config } from '../config/config.js';
@@ -51,7 +51,7 @@ export class TokenSigner {
       sid: grant.sessionId,
       iat: now,
       exp: now + accessTtlSeconds,
-      jti: uuidv7(),
+      jti: randomUUID(),
       auth_time: Math.floor(grant.authenticatedAt.getTime() / 1000),
       amr: amrOf(grant.amr, acr),
       acr,
