@@ -14,6 +14,7 @@ import { KnowPasswordPeppers1795341600000 } from '../../migrations/1795341600000
 import { ShareAddressWindows1795345200000 } from '../../migrations/1795345200000-share-address-windows.js';
 import { GuardMessages1795348800000 } from '../../migrations/1795348800000-guard-messages.js';
 import { SearchUsers1795352400000 } from '../../migrations/1795352400000-search-users.js';
+import { LeaveSendsUnindexed1795356000000 } from '../../migrations/1795356000000-leave-sends-unindexed.js';
 
 /** Every migration, oldest first. A list instead of a glob: a glob that matches nothing is silently "up to date". */
 export const migrations = [
@@ -33,4 +34,5 @@ export const migrations = [
   ShareAddressWindows1795345200000,
   GuardMessages1795348800000,
   SearchUsers1795352400000,
+  LeaveSendsUnindexed1795356000000,
 ];

@@ -10,6 +10,7 @@ import type { Message } from '../notifications/messages.js';
 import { Notifications } from '../notifications/notifications.service.js';
 import { Problem } from '../problems/problem.js';
 import { MessageGuard } from '../throttling/message-guard.js';
+import type { MethodType } from '../two-factor/policy.js';
 import { markEmailVerified, markPhoneVerified } from '../users/user.queries.js';
 import { Users } from '../users/users.service.js';
 import type { ChallengePurpose } from './challenge.entity.js';
@@ -23,7 +24,6 @@ import {
   spendAttempt,
   type SpentAttempt,
 } from './challenge.queries.js';
-import type { Proof } from './challenges.service.js';
 import { deviceStateOf } from './device-secret.js';
 import type { DeviceNext, Verdict } from './methods/method.js';
 import { Methods } from './methods/registry.js';
@@ -37,6 +37,14 @@ type RemoteVerdict = Verdict | { ok: false; reason: 'expired' | 'exhausted' };
 
 /** What a stranger can ask for: its failures say nothing about the owner. */
 const NOBODYS_YET: readonly ChallengePurpose[] = ['first_factor', 'reset', 'registration'];
+
+/** What a right answer to a challenge proves. */
+export interface Proof {
+  userId: string;
+  deviceId: string;
+  type: MethodType;
+  firstFactor: readonly string[];
+}
 
 /** Checks what was typed for a challenge: charges, locks, stores and audits for every method and every flow. */
 @Injectable()

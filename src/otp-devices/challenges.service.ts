@@ -9,7 +9,6 @@ import { Notifications } from '../notifications/notifications.service.js';
 import { Problem } from '../problems/problem.js';
 import { MessageGuard } from '../throttling/message-guard.js';
 import { sendProblem, type RefusedSend, type SendPermission } from '../throttling/send-permission.js';
-import type { MethodType } from '../two-factor/policy.js';
 import { destinationOf } from '../users/destination.js';
 import { Owners } from '../users/owners.service.js';
 import type { ChallengePurpose } from './challenge.entity.js';
@@ -46,14 +45,6 @@ export interface OpenOptions {
   ttlSeconds?: number;
   /** The guard of messages has let it through already. */
   permitted?: boolean;
-}
-
-/** What a right answer to a challenge proves. */
-export interface Proof {
-  userId: string;
-  deviceId: string;
-  type: MethodType;
-  firstFactor: readonly string[];
 }
 
 /** Makes challenges and sends what they ask for, for every method and every flow. */
