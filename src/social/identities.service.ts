@@ -24,6 +24,9 @@ import {
   type SocialIdentity,
 } from './social-identities.queries.js';
 
+/** What a provider can be called, today or when it was connected. Any other text, such as one with U+0000, is none. */
+const PROVIDER_NAME = /^[a-z0-9]+$/;
+
 /** The identities at providers that a signed-in user has connected to his account. */
 @Injectable()
 export class Identities {
@@ -66,6 +69,7 @@ export class Identities {
    * @throws Problem not_found, last_way_in
    */
   async disconnect(userId: string, provider: string, client: Client): Promise<void> {
+    if (!PROVIDER_NAME.test(provider)) throw new Problem('not_found');
     await this.db.transaction(async (tx) => {
       await bumpEpoch(tx, userId);
       const user = await this.users.getActive(userId, tx);

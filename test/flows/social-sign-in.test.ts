@@ -236,7 +236,10 @@ describe('a signed-in user', () => {
     expect((await app.mailbox.next(email, /was removed/)).text).toContain('signing in with Google');
     expect(await epochOf(id)).toBe(epoch + 1);
     expect((await app.http.get('/users/me/identities', { token })).body).toEqual({ items: [] });
-    expect((await app.http.delete('/users/me/identities/google', { token })).status).toBe(404);
+    for (const provider of ['google', 'nobody', 'a%00b', '%20', 'x'.repeat(300)]) {
+      const again = await app.http.delete(`/users/me/identities/${provider}`, { token });
+      expect([again.status, again.body['code']], provider).toEqual([404, 'not_found']);
+    }
     expect((await signInByIdToken(app, 'google', google, claims)).body.user.id).not.toBe(id);
     expect(await eventsOf(id)).toEqual([
       'user.created',

@@ -617,6 +617,9 @@ function stored(webhook: Created, id: string, isIt: (delivery: Delivery) => bool
 
 /** Time passes, and the queue need not wait until it looks the next time. */
 async function pass(seconds: number): Promise<void> {
+  // An attempt is stored a moment before the next one is queued, and that must be queued by the time of before.
+  const underWay = 'SELECT id FROM graphile_worker.jobs WHERE locked_at IS NOT NULL';
+  await vi.waitFor(async () => expect(await app.sql(underWay)).toEqual([]), WAIT);
   await app.clock.advance(seconds);
   await app.sql(`SELECT pg_notify('jobs:insert', '{"r":0.5,"count":1}')`);
 }
