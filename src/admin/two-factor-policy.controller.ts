@@ -29,6 +29,7 @@ const PROSPECTS = {
   unaffected: 'in',
 } as const satisfies Record<Foreseen, Prospect>;
 
+/** A path with more than a hundred characters in its place is no path: `not_found`. */
 const ApiRole = () => ApiParam({ name: 'role', example: 'support', description: 'The name of the role.' });
 
 @ApiTags('admin')
@@ -85,7 +86,7 @@ export class TwoFactorPolicyController {
   @ApiRole()
   @ApiOperation({ operationId: 'setRoleTwoFactorPolicy', summary: 'Set the rule of a role' })
   @ApiOkResponse({ type: RuleChangeDto, description: 'The rule stands.' })
-  @Problems('last_admin')
+  @Problems('not_found', 'last_admin')
   putForRole(
     @Param('role') role: string,
     @Body() body: RuleDemandDto,
@@ -102,6 +103,7 @@ export class TwoFactorPolicyController {
   @ApiRole()
   @ApiOperation({ operationId: 'removeRoleTwoFactorPolicy', summary: 'Take the rule of a role away' })
   @ApiNoContentResponse({ description: 'The role has no rule.' })
+  @Problems('not_found')
   async removeForRole(
     @Param('role') role: string,
     @CurrentUser() admin: AccessPrincipal,

@@ -90,7 +90,8 @@ function documentFaults(
   const mediaType = mediaTypeOf(headers);
   const media = documented.content[mediaType];
   if (!media) return [`the media type "${mediaType}" is not one of ${Object.keys(documented.content).join(', ')}`];
-  const value: unknown = JSON.parse(body);
+  // application/json and application/problem+json; a file with one value a line is a text to the document.
+  const value: unknown = /[/+]json$/.test(mediaType) ? JSON.parse(body) : body;
   const faults = schemaFaults(
     ['paths', path, method, 'responses', String(statusCode), 'content', mediaType, 'schema'],
     value,
