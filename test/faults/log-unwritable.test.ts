@@ -1,10 +1,10 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, openSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { tmpdir } from 'node:os';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
+import { freePort } from '../support/free-port.js';
 import { createDatabase, type TestDatabase } from '../support/postgres.js';
 import { endProcesses, newFolder, REPOSITORY } from '../support/server-process.js';
 
@@ -76,13 +76,4 @@ async function expectServing(url: string): Promise<void> {
     expect(status).toBe(401);
   }
   expect(child.exitCode).toBeNull();
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }

@@ -8,7 +8,8 @@ import {
   type Person,
   type SignedIn,
 } from '../support/people.js';
-import { freePort, hasNginx, startNginx, type Nginx } from './nginx.js';
+import { freePort } from '../support/free-port.js';
+import { hasNginx, startNginx, type Nginx } from './nginx.js';
 import { dialogue, echo, send, serve, type Seen, type Sent } from './wire.js';
 
 describe.skipIf(!hasNginx)('docs/gateway/nginx.conf, in front of two replicas and a service', () => {

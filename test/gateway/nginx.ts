@@ -1,9 +1,10 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { connect, createServer, type AddressInfo } from 'node:net';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join, resolve } from 'node:path';
+import { freePort } from '../support/free-port.js';
 
 const RECIPE = resolve(import.meta.dirname, '../../docs/gateway/nginx.conf');
 
@@ -67,16 +68,6 @@ function replaceOnce(text: string, [from, to]: [string, string]): string {
   const parts = text.split(from);
   if (parts.length !== 2) throw new Error(`The recipe has "${from}" ${parts.length - 1} times`);
   return parts.join(to);
-}
-
-/** An address where nobody listens, for now. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 async function untilListening(port: number, child: ChildProcess, complaints: () => string): Promise<void> {

@@ -6,7 +6,7 @@ import { delimiter, join } from 'node:path';
 import pg from 'pg';
 import { dataSourceOptions } from '../../src/database/data-source.js';
 import { findUnprivilegedUser, isRoot } from '../../src/database/embedded-user.js';
-import { freePort } from '../gateway/nginx.js';
+import { freePort } from '../support/free-port.js';
 
 const folders = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/usr/local/sbin'];
 const program = folders.map((folder) => join(folder, 'pgbouncer')).find((path) => existsSync(path));
