@@ -9,6 +9,12 @@ import { PLAN_OUTLIVED } from './statement-names.js';
  */
 const ROLLED_BACK = new Set(['40P01', '40001', PLAN_OUTLIVED]);
 const TRIES = 4;
+/**
+ * A lock that was not free in time (`lock_timeout`). Once more only: ten sign-ins of one person beside each other may take
+ * longer than that where the database is far away, and whoever holds a lock for ever must cost seconds.
+ */
+const LOCKED = '55P03';
+const TRIES_IF_LOCKED = 2;
 /** Milliseconds at most before the second try; later ones wait longer. */
 const MOMENT = 50;
 
@@ -40,9 +46,14 @@ async function repeatIfRolledBack<T>(run: () => Promise<T>): Promise<T> {
     try {
       return await run();
     } catch (thrown) {
-      if (tried === TRIES || !ROLLED_BACK.has(databaseCodeOf(thrown))) throw thrown;
+      if (tried >= triesFor(databaseCodeOf(thrown))) throw thrown;
       // At random: two that met would otherwise meet again.
       await sleep(Math.random() * MOMENT * tried);
     }
   }
+}
+
+function triesFor(code: string): number {
+  if (code === LOCKED) return TRIES_IF_LOCKED;
+  return ROLLED_BACK.has(code) ? TRIES : 1;
 }
