@@ -1,7 +1,7 @@
-import type { Socket } from 'node:net';
 import pg, { type PoolClient, type PoolConfig } from 'pg';
 import { isConnectionLost } from '../problems/database-away.js';
 import { Problem } from '../problems/problem.js';
+import { endAfter, socketOf } from './last-words.js';
 import { prepareOften, StatementNames } from './statement-names.js';
 
 export interface Bounds {
@@ -29,10 +29,7 @@ export class BoundedPool extends pg.Pool {
       // Two may come for one lost connection, and a second one without a listener would end the process.
       client.on('error', () => undefined);
       prepareOften(client, this.statements);
-      // Its last words come before its end is noticed: between the two it would be given back, and out again.
-      connectionOf(client).on('errorMessage', (said) => {
-        if (isConnectionLost(said)) void client.end();
-      });
+      endAfter(client, isConnectionLost);
       socketOf(client).on('timeout', () => socketOf(client).destroy(new SilentDatabase(silence)));
     });
     this.on('acquire', (client) => void socketOf(client).setTimeout(silence));
@@ -60,18 +57,4 @@ class SilentDatabase extends Error {
   constructor(silence: number) {
     super(`The database said nothing for ${silence / 1_000} s`);
   }
-}
-
-/** What the driver does not declare. */
-interface Connection {
-  stream: Socket;
-  on(event: 'errorMessage', listener: (said: Error) => void): void;
-}
-
-function connectionOf(client: PoolClient): Connection {
-  return (client as unknown as { connection: Connection }).connection;
-}
-
-function socketOf(client: PoolClient): Socket {
-  return connectionOf(client).stream;
 }

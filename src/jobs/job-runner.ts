@@ -19,6 +19,10 @@ import {
 } from 'graphile-worker';
 import { Pool } from 'pg';
 import { Config } from '../config/config.js';
+import { endAfter } from '../database/last-words.js';
+import { isPooled } from '../database/pooled.js';
+import { PLAN_OUTLIVED } from '../database/statement-names.js';
+import { databaseCodeOf, isConnectionLost } from '../problems/database-away.js';
 import type { RepeatedTask, TaskName, Tasks } from './tasks.js';
 
 export interface JobAttempt {
@@ -201,7 +205,7 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
     this.logger.warn(`${job.task_identifier}: ${message}; attempt ${job.attempts + 1} follows in ${seconds} s`);
   }
 
-  private start(): Promise<Runner> {
+  private async start(): Promise<Runner> {
     const events: WorkerEvents = new EventEmitter();
     events.on('pool:create', ({ workerPool }) => (this.workerId = workerPool.id));
     return run({
@@ -212,7 +216,7 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
       noHandleSignals: true,
       // A pooler gives the next statement to another connection, which knows none of them: a mail that was sent could
       // not be ticked off, and went out again and again.
-      noPreparedStatements: true,
+      noPreparedStatements: await this.isPooled(),
       logger: bridgeTo(this.logger),
       events,
       // said here, or else files and variables where the process was started decide
@@ -222,6 +226,15 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
       // that ends the process. In a batch it ends the worker, and keepRunning starts another.
       preset: { worker: { completeJobBatchDelay: 0, failJobBatchDelay: 0 } },
     });
+  }
+
+  private async isPooled(): Promise<boolean> {
+    const client = await this.pool.connect();
+    try {
+      return await isPooled(client);
+    } finally {
+      client.release();
+    }
   }
 
   private async releaseAbandoned(): Promise<void> {
@@ -253,7 +266,11 @@ function tolerantPool(connectionString: string, logger: Logger): Pool {
   });
   const lost = (error: Error) => logger.warn(`A connection of the job worker was lost: ${error.message}`);
   pool.on('error', lost);
-  pool.on('connect', (client) => client.on('error', lost));
+  pool.on('connect', (client) => {
+    client.on('error', lost);
+    // A plan that a migration of the queue has outdated is wrong for as long as its connection lives.
+    endAfter(client, (said) => isConnectionLost(said) || databaseCodeOf(said) === PLAN_OUTLIVED);
+  });
   return pool;
 }
 

@@ -1,4 +1,4 @@
-import { Injectable } from '@nestjs/common';
+import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import { MailerService, type MailerOptions } from '@nestjs-modules/mailer';
 import type { Readable } from 'node:stream';
 import { Config } from '../config/config.js';
@@ -8,6 +8,13 @@ import { Mailer, MailRefusedError, MailUnansweredError, type Mail } from './chan
 const PHASE_TIMEOUT = 10_000;
 /** For all phases together: a server that answers one byte at a time passes every other limit. */
 const SEND_TIMEOUT = 30_000;
+
+/**
+ * Connections are kept for the next mail: with TLS and a login, a new one costs more round trips than the mail itself. As
+ * many as there are jobs at a time, and not for long: no mail server likes to be held by somebody who says nothing.
+ */
+const KEPT_CONNECTIONS = 4;
+const KEPT_FOR = 30_000;
 
 /** Called when the last byte of a mail goes to the server, which is not asked to take it before that. */
 type HandedOver = () => void;
@@ -28,6 +35,11 @@ export function mailerOptions({ mail }: Config): MailerOptions {
   return {
     transport: {
       url: mail.smtpUrl,
+      pool: true,
+      maxConnections: KEPT_CONNECTIONS,
+      idleTimeout: KEPT_FOR,
+      // Over another connection where one that was kept has died, and only if nothing of the mail had gone over it.
+      maxRequeues: 1,
       connectionTimeout: PHASE_TIMEOUT,
       greetingTimeout: PHASE_TIMEOUT,
       socketTimeout: PHASE_TIMEOUT,
@@ -50,17 +62,25 @@ function tellWhenHandedOver({ data, message }: MailInTransport, done: () => void
 }
 
 @Injectable()
-export class SmtpMailer extends Mailer {
+export class SmtpMailer extends Mailer implements OnApplicationShutdown {
   private readonly from: string;
   private readonly domain: string;
+  private readonly closeConnections: () => Promise<void>;
 
   constructor(
     private readonly transport: MailerService,
     config: Config,
   ) {
     super();
+    // The library closes its connections first of all, and the jobs that are being finished could not mail any more.
+    this.closeConnections = transport.onModuleDestroy.bind(transport);
+    transport.onModuleDestroy = () => Promise.resolve();
     this.from = config.mail.from;
     this.domain = /@([\w.-]+)/.exec(this.from)?.[1] ?? 'localhost';
+  }
+
+  onApplicationShutdown(): Promise<void> {
+    return this.closeConnections();
   }
 
   async send({ messageId, to, subject, text, html }: Mail): Promise<void> {

@@ -1,6 +1,7 @@
 import { DataSource } from 'typeorm';
 import { describe, expect, it } from 'vitest';
 import { startApp, type TestApp } from '../support/app.js';
+import { magicLink } from '../support/links.js';
 import { firstFactor, register, type Person, type SignedIn } from '../support/people.js';
 
 /** Few connections, so that a request meets what those before have left there. */
@@ -59,6 +60,20 @@ describe('a statement that is sent often', () => {
 
       expect(await me()).toBe(200);
       expect(await signInOften(app, person)).toEqual([200, 200, 200, 200, 200, 200]);
+    } finally {
+      await app.close();
+    }
+  });
+
+  it('of the queue does so too: what was asked for is still mailed', async () => {
+    const app = await startApp();
+    try {
+      const mailed = async () => magicLink(app, (await register(app)).email);
+      for (let time = 0; time < 3; time += 1) await mailed();
+
+      await app.sql('ALTER TABLE graphile_worker._private_jobs ADD COLUMN of_a_later_version integer');
+
+      for (let time = 0; time < 3; time += 1) await mailed();
     } finally {
       await app.close();
     }

@@ -25,6 +25,12 @@ export class MailServer {
   /** For the next recipients; later ones are taken. */
   recipientAnswers: (number | 'hang')[] = [];
   recipientsAsked = 0;
+  /** How many connections were made. */
+  connectionsMade = 0;
+  /** Whether the next mail finds its connection dead, once it has begun. */
+  diesAtNextMail = false;
+  /** Milliseconds that it takes for an answer to a whole mail. */
+  slowness = 0;
   private server: SMTPServer | null = null;
 
   private constructor(readonly port: number) {}
@@ -43,6 +49,15 @@ export class MailServer {
       authOptional: true,
       disabledCommands: ['STARTTLS', 'AUTH'],
       closeTimeout: 50,
+      onConnect: (_session, callback) => {
+        this.connectionsMade += 1;
+        callback();
+      },
+      onMailFrom: (_address, _session, callback) => {
+        if (!this.diesAtNextMail) return callback();
+        this.diesAtNextMail = false;
+        this.cut();
+      },
       onRcptTo: ({ address }, _session, callback) => {
         this.recipientsAsked += 1;
         const answer = this.recipientAnswers.shift();
@@ -60,7 +75,8 @@ export class MailServer {
           const answer = this.answers.shift() ?? 'take';
           if (answer === 'hang') return;
           if (answer === 'die') this.cut();
-          else callback(answer === 'take' ? null : refusal(answer, 'alice@example.com'));
+          else
+            setTimeout(() => callback(answer === 'take' ? null : refusal(answer, 'alice@example.com')), this.slowness);
         });
         // A sender that dies in the middle has sent nothing.
         arrived.catch(() => undefined);
@@ -84,6 +100,12 @@ export class MailServer {
     this.answers = [];
     this.recipientAnswers = [];
     this.recipientsAsked = 0;
+    this.connectionsMade = 0;
+    this.slowness = 0;
+  }
+
+  get connectionsOpen(): number {
+    return this.server?.connections.size ?? 0;
   }
 
   private cut(): void {
