@@ -72,6 +72,8 @@ afterAll(async () => {
 });
 /** A day later nothing that was counted before counts any more. */
 beforeEach(async () => {
+  // what the test before still has sent is not of this one
+  await settled();
   await first.clock.advance(DAY + HOUR);
   began = first.clock.now();
   twilio.reset();
