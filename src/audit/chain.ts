@@ -1,4 +1,4 @@
-import { createHmac } from 'node:crypto';
+import { createHmac, type KeyObject } from 'node:crypto';
 import type { RingKey } from '../crypto/keys.js';
 import type { StoredEvent } from './stored-event.js';
 
@@ -34,26 +34,26 @@ export interface Fault {
  */
 
 /** Made by who records an event, so that one which was written past the service is never sealed. */
-export function recordMac(key: Buffer, event: RecordedEvent): Buffer {
+export function recordMac(key: KeyObject, event: RecordedEvent): Buffer {
   return keyedHash(key, ['recorded', ...fieldsOf(event)]);
 }
 
-export function eventMac(key: Buffer, event: StoredEvent): Buffer {
+export function eventMac(key: KeyObject, event: StoredEvent): Buffer {
   return keyedHash(key, ['event', ...fieldsOf(event), event.at]);
 }
 
-export function nextLink(key: Buffer, before: ChainPlace | null, mac: Buffer): ChainPlace {
+export function nextLink(key: KeyObject, before: ChainPlace | null, mac: Buffer): ChainPlace {
   const seq = (before?.seq ?? 0) + 1;
   return { seq, hash: keyedHash(key, ['link', before?.hash.toString('hex') ?? null, seq, mac.toString('hex')]) };
 }
 
 /** Without it a place that was copied out of the chain would excuse whatever is missing before it. */
-export function anchorMac(key: Buffer, { seq, hash }: ChainPlace): Buffer {
+export function anchorMac(key: KeyObject, { seq, hash }: ChainPlace): Buffer {
   return keyedHash(key, ['anchor', seq, hash.toString('hex')]);
 }
 
 /** Whether any key of the ring made it: SECRET_KEY may have been replaced since. */
-export function isMadeWith(ring: readonly RingKey[], made: Buffer, make: (key: Buffer) => Buffer): boolean {
+export function isMadeWith(ring: readonly RingKey[], made: Buffer, make: (key: KeyObject) => Buffer): boolean {
   return ring.some(({ key }) => make(key).equals(made));
 }
 
@@ -80,7 +80,7 @@ function fieldsOf(event: RecordedEvent): unknown[] {
   return [...ids, type, actor, requestId, ip, userAgent, canonical(JSON.parse(JSON.stringify(details)))];
 }
 
-function keyedHash(key: Buffer, parts: readonly unknown[]): Buffer {
+function keyedHash(key: KeyObject, parts: readonly unknown[]): Buffer {
   return createHmac('sha256', key).update(JSON.stringify(parts)).digest();
 }
 

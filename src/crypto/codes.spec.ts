@@ -1,3 +1,4 @@
+import { createSecretKey } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { codeHash, randomCode, sameBytes } from './codes.js';
 
@@ -46,16 +47,16 @@ describe('a code', () => {
 });
 
 describe('the hash of a code', () => {
-  const key = Buffer.alloc(32, 1);
+  const key = createSecretKey(Buffer.alloc(32, 1));
   const hash = codeHash(key, 'sign_in', 'challenge', '0012345');
 
   it('is the same for the same code of the same challenge and purpose', () => {
     expect(hash).toHaveLength(32);
-    expect(codeHash(Buffer.alloc(32, 1), 'sign_in', 'challenge', '0012345')).toEqual(hash);
+    expect(codeHash(createSecretKey(Buffer.alloc(32, 1)), 'sign_in', 'challenge', '0012345')).toEqual(hash);
   });
 
   it.each([
-    ['key', codeHash(Buffer.alloc(32, 2), 'sign_in', 'challenge', '0012345')],
+    ['key', codeHash(createSecretKey(Buffer.alloc(32, 2)), 'sign_in', 'challenge', '0012345')],
     ['purpose', codeHash(key, 'step_up', 'challenge', '0012345')],
     ['challenge', codeHash(key, 'sign_in', 'another', '0012345')],
     ['code', codeHash(key, 'sign_in', 'challenge', '0012346')],

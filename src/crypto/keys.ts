@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { createHash, hkdfSync } from 'node:crypto';
+import { createHash, createSecretKey, hkdfSync, type KeyObject } from 'node:crypto';
 import { Config } from '../config/config.js';
 
 /** What a derived key is for. A key of one purpose never verifies or opens what another made. */
@@ -13,10 +13,13 @@ export type KeyPurpose =
   | 'counters'
   | 'audit-chain';
 
-/** A key of a ring. Its id tells which key made something, and nothing about the key. */
+/**
+ * A key of a ring. Its id tells which key made something, and nothing about the key; nor does the key itself in a log. Node
+ * parses bytes anew for every HMAC, which takes Node 24 six times as long as the HMAC.
+ */
 export interface RingKey {
   id: string;
-  key: Buffer;
+  key: KeyObject;
 }
 
 /**
@@ -31,7 +34,7 @@ export class Keys {
   constructor(private readonly config: Config) {}
 
   /** What makes something new: 32 bytes, the same for the same purpose and SECRET_KEY. */
-  for(purpose: KeyPurpose): Buffer {
+  for(purpose: KeyPurpose): KeyObject {
     return this.ring(purpose)[0].key;
   }
 
@@ -48,5 +51,5 @@ export class Keys {
 
 function derive(secretKey: string, purpose: KeyPurpose): RingKey {
   const key = Buffer.from(hkdfSync('sha256', secretKey, '', `countersign/v1/${purpose}`, 32));
-  return { id: createHash('sha256').update(key).digest('hex').slice(0, 8), key };
+  return { id: createHash('sha256').update(key).digest('hex').slice(0, 8), key: createSecretKey(key) };
 }

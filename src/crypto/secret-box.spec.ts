@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { completeConfig } from '../config/config.js';
 import { readSettings } from '../config/env.js';
-import { Keys } from './keys.js';
+import { Keys, type KeyPurpose } from './keys.js';
 import { SecretBox, UnsealError } from './secret-box.js';
 
 const ROOT = 'x9Kq2LmV7tRb4Zp8Ws6Yd1Hf5Nc0AgJe';
@@ -102,17 +102,17 @@ describe('the ring of keys', () => {
 });
 
 describe('keys that are derived', () => {
-  const keysOf = (secretKey: string) => {
+  const bytesOf = (secretKey: string, purpose: KeyPurpose) => {
     const config = completeConfig(readSettings({ SECRET_KEY: secretKey }), { databaseUrl: 'postgres://x', secretKey });
-    return new Keys(config);
+    return new Keys(config).for(purpose).export();
   };
   const purposes = ['secret-box', 'codes', 'code-token', 'enrollment-token', 'refresh-token', 'counters'] as const;
 
   it('are 256 bits, one a purpose, and the same at every start', () => {
-    const keys = purposes.map((purpose) => keysOf(ROOT).for(purpose));
+    const keys = purposes.map((purpose) => bytesOf(ROOT, purpose));
     expect(keys.every(({ length }) => length === 32)).toBe(true);
     expect(new Set(keys.map((bytes) => bytes.toString('hex'))).size).toBe(purposes.length);
-    expect(purposes.map((purpose) => keysOf(ROOT).for(purpose))).toEqual(keys);
-    expect(keysOf(`${ROOT}x`).for('codes')).not.toEqual(keys[1]);
+    expect(purposes.map((purpose) => bytesOf(ROOT, purpose))).toEqual(keys);
+    expect(bytesOf(`${ROOT}x`, 'codes')).not.toEqual(keys[1]);
   });
 });

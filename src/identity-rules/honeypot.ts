@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { InjectEntityManager } from '@nestjs/typeorm';
 import ipaddr from 'ipaddr.js';
-import { createHmac } from 'node:crypto';
+import { createHmac, type KeyObject } from 'node:crypto';
 import { isIP } from 'node:net';
 import type { EntityManager } from 'typeorm';
 import { Audit } from '../audit/audit.service.js';
@@ -14,7 +14,7 @@ import { isAddressRefused, refuseAddress } from './refused-addresses.queries.js'
 @Injectable()
 export class Honeypot {
   private readonly banSeconds: number | null;
-  private readonly hashKey: Buffer;
+  private readonly hashKey: KeyObject;
 
   constructor(
     config: Config,

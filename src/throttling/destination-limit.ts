@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { createHmac } from 'node:crypto';
+import { createHmac, type KeyObject } from 'node:crypto';
 import type { EntityManager } from 'typeorm';
 import { Config } from '../config/config.js';
 import { Keys } from '../crypto/keys.js';
@@ -9,7 +9,7 @@ import { forgetSends, secondsUntilSend, takeSend, type SendLimits } from './send
 /** Messages to one destination, all purposes together: a cooldown between two, and a few an hour and a day. */
 @Injectable()
 export class DestinationLimit {
-  private readonly hashKey: Buffer;
+  private readonly hashKey: KeyObject;
   private readonly limits: SendLimits;
 
   constructor({ codes, limits }: Config, keys: Keys) {

@@ -1,6 +1,6 @@
 import { Injectable, Logger, type OnModuleInit } from '@nestjs/common';
 import { InjectEntityManager } from '@nestjs/typeorm';
-import { createHmac } from 'node:crypto';
+import { createHmac, type KeyObject } from 'node:crypto';
 import type { EntityManager } from 'typeorm';
 import { Audit, type By } from '../audit/audit.service.js';
 import { Config } from '../config/config.js';
@@ -59,7 +59,7 @@ const ALLOWED: SendPermission = { allowed: true };
 @Injectable()
 export class MessageGuard implements OnModuleInit {
   private readonly logger = new Logger(MessageGuard.name);
-  private readonly hashKey: Buffer;
+  private readonly hashKey: KeyObject;
 
   constructor(
     @InjectEntityManager() private readonly db: EntityManager,

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { createHmac } from 'node:crypto';
+import { createHmac, type KeyObject } from 'node:crypto';
 import type { EntityManager } from 'typeorm';
 import { Config } from '../config/config.js';
 import { Keys } from '../crypto/keys.js';
@@ -12,7 +12,7 @@ import { Problem } from '../problems/problem.js';
  */
 @Injectable()
 export class PasswordFailures {
-  private readonly hashKey: Buffer;
+  private readonly hashKey: KeyObject;
   private readonly free: number | null;
 
   constructor(config: Config, keys: Keys) {

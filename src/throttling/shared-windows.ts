@@ -1,6 +1,6 @@
 import { Logger } from '@nestjs/common';
 import type { ThrottlerStorage } from '@nestjs/throttler';
-import { createHmac } from 'node:crypto';
+import { createHmac, type KeyObject } from 'node:crypto';
 import { FixedWindowStorage } from './fixed-window.storage.js';
 import { OVERALL } from './ip-throttle.guard.js';
 import type { WindowStore } from './window-store.js';
@@ -23,7 +23,7 @@ export class SharedWindows implements ThrottlerStorage {
 
   constructor(
     private readonly store: WindowStore,
-    private readonly hashKey: Buffer,
+    private readonly hashKey: KeyObject,
   ) {}
 
   /** `ttl` in milliseconds; the answered times are in seconds. */

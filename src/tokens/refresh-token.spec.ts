@@ -1,8 +1,8 @@
-import { randomBytes } from 'node:crypto';
+import { createSecretKey, randomBytes } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { formatRefreshToken, isGenuine, parseRefreshToken } from './refresh-token.js';
 
-const KEY = randomBytes(32);
+const KEY = createSecretKey(randomBytes(32));
 const SALT = randomBytes(16);
 const SESSION = '019aa8d2-8f02-7a51-b1c4-0d6a1e5b7c22';
 const token = formatRefreshToken(KEY, SALT, SESSION, 7);
@@ -31,13 +31,13 @@ describe('a refresh token', () => {
   it('needs the key, the salt, the session and the number', () => {
     const secretOf = (text: string) => parseRefreshToken(text)?.secret.toString('hex');
     const others = [
-      formatRefreshToken(randomBytes(32), SALT, SESSION, 7),
+      formatRefreshToken(createSecretKey(randomBytes(32)), SALT, SESSION, 7),
       formatRefreshToken(KEY, randomBytes(16), SESSION, 7),
       formatRefreshToken(KEY, SALT, SESSION.replace('22', '23'), 7),
       formatRefreshToken(KEY, SALT, SESSION, 8),
     ];
     expect(new Set([token, ...others].map(secretOf)).size).toBe(5);
-    expect(isOurs(token, randomBytes(32))).toBe(false);
+    expect(isOurs(token, createSecretKey(randomBytes(32)))).toBe(false);
     expect(isOurs(token, KEY, randomBytes(16))).toBe(false);
   });
 

@@ -1,4 +1,4 @@
-import { createHmac } from 'node:crypto';
+import { createHmac, type KeyObject } from 'node:crypto';
 import { sameBytes } from '../crypto/codes.js';
 import type { RingKey } from '../crypto/keys.js';
 
@@ -23,7 +23,7 @@ export interface ParsedRefreshToken {
   secret: Buffer;
 }
 
-export function formatRefreshToken(key: Buffer, salt: Buffer, sessionId: string, counter: number): string {
+export function formatRefreshToken(key: KeyObject, salt: Buffer, sessionId: string, counter: number): string {
   const head = headOf(sessionId, counter);
   return Buffer.concat([head, secretOf(key, salt, head)]).toString('base64url');
 }
@@ -54,6 +54,6 @@ function headOf(sessionId: string, counter: number): Buffer {
   return head;
 }
 
-function secretOf(key: Buffer, salt: Buffer, head: Buffer): Buffer {
+function secretOf(key: KeyObject, salt: Buffer, head: Buffer): Buffer {
   return createHmac('sha256', key).update(salt).update(head).digest();
 }

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { createSecretKey, type KeyObject } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
 import type { SigningAlgorithm } from '../config/signing-key.js';
 import { Keys, type RingKey } from '../crypto/keys.js';
 import { SigningKeys } from './signing-keys.js';
@@ -83,5 +83,5 @@ export class TokenKeys {
 }
 
 function boundKeys(ring: readonly RingKey[]): ReadonlyMap<string, BoundKey> {
-  return new Map(ring.map(({ id, key }) => [id, { algorithm: 'HS256', verifyingKey: createSecretKey(key) }]));
+  return new Map(ring.map(({ id, key }) => [id, { algorithm: 'HS256', verifyingKey: key }]));
 }

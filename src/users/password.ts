@@ -68,13 +68,13 @@ export class Passwords implements OnModuleInit {
     const { pepperId, phc } = read(passwordHash);
     const pepper = this.peppers.find(({ id }) => id === pepperId);
     if (pepperId !== '' && !pepper) throw new Error(`PASSWORD_PEPPER lacks the key "${pepperId}"`);
-    return verify(phc, normalize(password), pepper && { secret: pepper.key });
+    return verify(phc, normalize(password), pepper && { secret: pepper.key.export() });
   }
 
   private async makeHash(password: string): Promise<string> {
     const [pepper] = this.peppers;
     if (!pepper) return hash(password, this.options);
-    return pepper.id + (await hash(password, { ...this.options, secret: pepper.key }));
+    return pepper.id + (await hash(password, { ...this.options, secret: pepper.key.export() }));
   }
 }
 

@@ -1,6 +1,6 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { InjectEntityManager } from '@nestjs/typeorm';
-import { createHmac } from 'node:crypto';
+import { createHmac, type KeyObject } from 'node:crypto';
 import type { EntityManager } from 'typeorm';
 import { Config } from '../config/config.js';
 import { ConfigurationError } from '../config/env.js';
@@ -45,6 +45,6 @@ function requireSame(given: KnownPepper, known: KnownPepper): void {
   ]);
 }
 
-function check(key: Buffer): Buffer {
+function check(key: KeyObject): Buffer {
   return createHmac('sha256', key).update('countersign/v1/pepper-check').digest();
 }

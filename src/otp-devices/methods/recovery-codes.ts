@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { createHmac, randomBytes } from 'node:crypto';
+import { createHmac, randomBytes, type KeyObject } from 'node:crypto';
 import { Keys } from '../../crypto/keys.js';
 import type { Asked, Created, DeviceState, Method, Question, Verdict } from './method.js';
 
@@ -53,7 +53,7 @@ export class RecoveryCodesMethod implements Method {
   }
 }
 
-function hashOf(key: Buffer, deviceId: string, code: string): Buffer {
+function hashOf(key: KeyObject, deviceId: string, code: string): Buffer {
   return createHmac('sha256', key).update(`${deviceId}\0${code}`).digest();
 }
 
