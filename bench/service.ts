@@ -9,6 +9,8 @@ import { readSettings } from '../src/config/env.js';
 import { freePort } from './free-port.js';
 
 const MAIN = resolve(import.meta.dirname, '../service/main.js');
+/** As `npm start` and the image have it. */
+const NODE_OPTIONS = ['--max-semi-space-size=4'];
 
 /**
  * As in production, but for the limits of addresses: everything comes from one here. Nobody takes mails, and none is
@@ -46,7 +48,7 @@ export async function startService(
 ): Promise<Service> {
   if (!existsSync(MAIN)) throw new Error(`${MAIN} is missing: run "npm run build" first`);
   const port = String(await freePort());
-  const child = spawn(process.execPath, [...nodeOptions, MAIN], {
+  const child = spawn(process.execPath, [...NODE_OPTIONS, ...nodeOptions, MAIN], {
     cwd: tmpdir(),
     env: {
       PATH: process.env['PATH'],
