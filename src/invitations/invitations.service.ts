@@ -54,7 +54,7 @@ export class Invitations {
     // To accept only a weak method is to lower what protects the account, so it is no raise that anybody may ask for.
     if (roles.length > 0 || methods !== null) {
       await this.demands.requireAdmin(principal);
-      this.demands.requireFresh(principal);
+      await this.demands.requireFresh(principal);
     }
     this.requirementRules.requireKnownMethods(methods);
     // Compared as a whole: a prefix or a pattern would let `https://app.example.com.evil.com` pass.

@@ -42,7 +42,7 @@ export class OwnIdentity {
     const wanted = { email, phoneNumber, username };
     const fields = FIELDS.filter((field) => wanted[field] !== undefined);
     if (fields.length > 0) {
-      this.demands.requireFresh(principal);
+      await this.demands.requireFresh(principal);
       await this.requireChangeable(wanted, client);
     }
     await this.db.transaction(async (tx) => {

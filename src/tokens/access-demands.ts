@@ -5,8 +5,9 @@ import { Clock } from '../clock/clock.js';
 import { Config } from '../config/config.js';
 import { repeatIfCut } from '../database/repeat-reads.js';
 import { Problem } from '../problems/problem.js';
+import type { Acr } from './assurance.js';
 import type { AccessPrincipal } from './principal.js';
-import { hasDevice } from './session.queries.js';
+import { findProvable, hasDevice } from './session.queries.js';
 
 /** What is demanded of a signed-in user besides his token: by a whole route, or by a part of what he asks there. */
 @Injectable()
@@ -22,15 +23,30 @@ export class AccessDemands {
     if (!roles.includes('admin')) throw new Problem('admin_required');
     if (acr === 'aal2') return;
     // A password alone, or a factor that counts less, must not be enough where the admin has a better one.
-    const { aal2Methods, stepUpMaxAgeSeconds: maxAge } = this.config.twoFactor;
-    if (!(await repeatIfCut(() => hasDevice(this.db, userId, aal2Methods)))) return;
-    throw new Problem('insufficient_user_authentication', { stepUp: { acrValues: 'aal2', maxAge } });
+    const { aal2Methods } = this.config.twoFactor;
+    if (await repeatIfCut(() => hasDevice(this.db, userId, aal2Methods))) throw this.stepUp('aal2');
   }
 
-  /** @throws Problem insufficient_user_authentication */
-  requireFresh({ authTime, acr }: AccessPrincipal): void {
+  /**
+   * For what weakens or replaces a proof. Whoever had a factor of `aal2` must have shown one: else somebody who reads his
+   * mail could sign in by that, and make a factor of his own that counts (NIST SP 800-63B-4 §4.1.2). The first such factor,
+   * and what follows in the same minutes, such as recovery codes, needs none. A trusted browser has proved nothing.
+   * @throws Problem insufficient_user_authentication
+   */
+  async requireFresh({ authTime, acr, userId, sessionId, roles }: AccessPrincipal): Promise<void> {
+    const { aal2Methods, stepUpMaxAgeSeconds } = this.config.twoFactor;
+    const fresh = this.clock.seconds() - authTime <= stepUpMaxAgeSeconds;
+    if (acr === 'aal2' && fresh) return;
+    // Who has but a mailbox beside his recovery codes would spend one for every change. Administrators do.
+    const better = aal2Methods.filter((method) => method !== 'recovery_codes' || roles.includes('admin'));
+    const { deviceSince, trusted } = await findProvable(this.db, { userId, sessionId }, better);
+    const hadBetter = deviceSince !== null && deviceSince < authTime;
+    if (fresh && !trusted && !hadBetter) return;
+    throw this.stepUp(deviceSince === null ? 'aal1' : 'aal2');
+  }
+
+  private stepUp(acrValues: Acr): Problem {
     const { stepUpMaxAgeSeconds: maxAge } = this.config.twoFactor;
-    if (this.clock.seconds() - authTime <= maxAge) return;
-    throw new Problem('insufficient_user_authentication', { stepUp: { acrValues: acr, maxAge } });
+    return new Problem('insufficient_user_authentication', { stepUp: { acrValues, maxAge } });
   }
 }

@@ -97,11 +97,35 @@ export function findLiveSessionsOf(db: EntityManager, userId: string): Promise<L
   );
 }
 
-/** Whether the user has a working device of one of these methods. */
+/** One that was disabled counts, too: a hundred wrong codes must not lift what it demands. */
+const CONFIRMED = 'FROM otp_devices WHERE user_id = $1 AND type = ANY($2) AND confirmed_at IS NOT NULL';
+
+/** Whether the user has a device of one of these methods. */
 export async function hasDevice(db: EntityManager, userId: string, methods: readonly string[]): Promise<boolean> {
-  const device = `SELECT 1 FROM otp_devices WHERE user_id = $1 AND type = ANY($2)
-    AND confirmed_at IS NOT NULL AND disabled_at IS NULL LIMIT 1`;
-  return (await firstRow(db, device, [userId, methods])) !== null;
+  return (await firstRow(db, `SELECT 1 ${CONFIRMED} LIMIT 1`, [userId, methods])) !== null;
+}
+
+export interface Provable {
+  /** Since when the user has a device of one of the methods, in seconds since 1970; null where he has none. */
+  deviceSince: number | null;
+  /** Whether a known browser stood in for the second factor, and nothing was proved since. */
+  trusted: boolean;
+}
+
+/** What the user of a session could prove, and what was not proved in it. */
+export async function findProvable(
+  db: EntityManager,
+  { userId, sessionId }: { userId: string; sessionId: string },
+  methods: readonly string[],
+): Promise<Provable> {
+  const provable = await firstRow<Provable>(
+    db,
+    `SELECT (SELECT extract(epoch FROM min(confirmed_at))::float ${CONFIRMED}) AS "deviceSince",
+            EXISTS (SELECT 1 FROM sessions WHERE id = $3 AND trusted_method IS NOT NULL
+                    AND authenticated_at = created_at) AS trusted`,
+    [userId, methods, sessionId],
+  );
+  return provable ?? { deviceSince: null, trusted: false };
 }
 
 export interface RefreshState {

@@ -60,7 +60,7 @@ export class TokenGuard implements CanActivate {
       await this.demands.requireAdmin(request.principal);
     }
     const mustBeFresh = this.reflector.get<boolean | undefined>(REQUIRES_FRESH, context.getHandler());
-    if (mustBeFresh && request.principal?.kind === 'access') this.demands.requireFresh(request.principal);
+    if (mustBeFresh && request.principal?.kind === 'access') await this.demands.requireFresh(request.principal);
     return true;
   }
 }

@@ -167,7 +167,7 @@ describe('changing the password', () => {
     const challenge = String(refused.headers['www-authenticate']);
     expect(challenge).toMatch(/^Bearer /);
     expect(challenge).toContain('error="insufficient_user_authentication"');
-    expect(challenge).toContain('acr_values="aal1"');
+    expect(challenge).toContain('acr_values="aal2"');
     expect(challenge).toContain('max_age="300"');
     expect((await firstFactor(app, person.email)).status).toBe(200);
 

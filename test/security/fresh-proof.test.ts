@@ -140,7 +140,7 @@ describe('with a proof older than five minutes (P02)', () => {
     // RFC 9470 §3: what would be enough.
     const challenge = String(refused.headers['www-authenticate']);
     expect(challenge).toMatch(/^Bearer .*error="insufficient_user_authentication"/);
-    expect(challenge).toMatch(/acr_values="aal1"/);
+    expect(challenge).toMatch(/acr_values="aal2"/);
     expect(challenge).toMatch(/max_age="?300"?/);
     expect(await stateOf(owner)).toEqual(before);
 
