@@ -3,7 +3,7 @@ import type { Client } from '../audit/client.js';
 import { Config } from '../config/config.js';
 import { IdentityRules } from '../identity-rules/identity-rules.service.js';
 import { matchLocale } from '../notifications/locale.js';
-import { Problem } from '../problems/problem.js';
+import { Problem, type FieldError } from '../problems/problem.js';
 import { fieldFaults } from '../registration/fields.js';
 import { Passwords } from '../users/password.js';
 import { fieldsAfter, profileFaults } from '../users/profile.js';
@@ -33,6 +33,9 @@ export class Newcomers {
       const { emailCanonical, phoneNumber, usernameCanonical } = identity;
       const named = { email: emailCanonical, phoneNumber, username: usernameCanonical, ip: client.ip };
       await this.identityRules.requireAllowed('registration', named, client);
+    } else {
+      // An account whose address nobody has proved takes over what is sent.
+      refuse(profileFaults({ profile }, this.config.accounts));
     }
     if (password !== undefined) this.users.requireGoodPassword('password', password, identity);
     return newUser({
@@ -57,7 +60,10 @@ export class Newcomers {
       profileFields: accounts.profileFields,
     };
     const given = { [brought]: address, username, password, firstName, lastName };
-    const errors = [...fieldFaults(given, profile, rules), ...profileFaults({ profile }, accounts)];
-    if (errors.length > 0) throw new Problem('validation_failed', { errors });
+    refuse([...fieldFaults(given, profile, rules), ...profileFaults({ profile }, accounts)]);
   }
+}
+
+function refuse(errors: FieldError[]): void {
+  if (errors.length > 0) throw new Problem('validation_failed', { errors });
 }

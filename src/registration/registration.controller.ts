@@ -22,7 +22,8 @@ export class RegistrationController {
 
   @Post()
   @Public()
-  @ThrottledAs('sign-in')
+  // Each account may have a message sent to an address of its own: limits of accounts and destinations do not add up.
+  @ThrottledAs('sign-in', 'send')
   @ApiOperation({
     operationId: 'registerUser',
     summary: 'Register',

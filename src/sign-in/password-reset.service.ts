@@ -86,7 +86,7 @@ export class PasswordReset {
   }
 }
 
-/** What wrong codes for a new password are counted under; with its space nobody can type it into a login box. */
+/** What wrong codes for a new password are counted under; no request that is taken holds a NUL, so nobody can type it. */
 export function resetKey(identifier: string): string {
-  return `reset ${identifier}`;
+  return `reset\0${identifier}`;
 }

@@ -195,7 +195,7 @@ export class SignIn {
   }
 }
 
-/** What wrong one-time codes are counted under; with its space nobody can type it into a login box. */
+/** What wrong one-time codes are counted under; no request that is taken holds a NUL, so nobody can type it. */
 export function codeKey(identifier: string): string {
-  return `code ${identifier}`;
+  return `code\0${identifier}`;
 }

@@ -207,7 +207,7 @@ export class Users {
   }
 }
 
-/** Apart from every identifier: with its space nobody can type it into a login box. */
+/** Apart from every identifier: no request that is taken holds a NUL, so nobody can type it. */
 export function signedInKey(userId: string): string {
-  return `user ${userId}`;
+  return `user\0${userId}`;
 }

@@ -69,6 +69,7 @@ describe('the limit of sign-in requests from one address', () => {
 
 /** Every route that a stranger or a user has a message sent by, with nothing in it that could be sent. */
 const SENDING = [
+  '/users',
   '/auth/otp',
   '/auth/magic-link',
   '/auth/password-reset',

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startApp, type TestApp } from '../support/app.js';
 import { totpCode } from '../support/authenticator.js';
-import { enrollTotp, firstFactor, personWithTotp, register, secondFactor } from '../support/people.js';
+import { enrollTotp, firstFactor, PASSWORD, personWithTotp, register, secondFactor } from '../support/people.js';
 import { beginStep, eventsOf, failuresOf, sessionsOf, wrongTotp } from './traces.js';
 
 const NOTICE = /^Wrong codes were entered/;
@@ -164,6 +164,19 @@ describe('failures of one authenticator app', () => {
     expect((await app.http.post('/auth/password-reset', { identifier: owner.email })).status).toBe(202);
     await app.clock.advance(900);
     expect((await firstFactor(app, owner.email)).status).toBe(200);
+  });
+
+  it('of what only a signed-in user types cannot be made by strangers, who know his id', async () => {
+    const owner = await register(app);
+    for (const word of ['user', 'code', 'reset']) {
+      for (let failure = 0; failure < 12; failure += 1)
+        await firstFactor(app, `${word} ${owner.id}`, 'not his password');
+    }
+    const { body } = await firstFactor(app, owner.email);
+    const { body: session } = await secondFactor(app, body.codeToken, await app.mailbox.code(owner.email));
+    const passwords = { currentPassword: PASSWORD, newPassword: 'four other uncommon words' };
+    const changed = await app.http.post('/users/me/password', passwords, { token: session.accessToken });
+    expect(changed.status).toBe(204);
   });
 
   it('of one person are nobody else’s', async () => {

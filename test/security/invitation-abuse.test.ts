@@ -128,6 +128,19 @@ describe('P17: an invitation to x@', () => {
     expect((await accept(app, token)).body.status).toBe('second_factor_required');
   });
 
+  it('brings no field into an account that nobody has proved, but those of the operator', async () => {
+    const inviter = await member();
+    const person = await register(app);
+    const { token } = await inviteAndRead(app, inviter.token, person.email);
+    const body = { password: 'four other uncommon words', profile: { anything: 'x'.repeat(1_000) } };
+    const refused = await accept(app, token, body);
+    expect([refused.status, refused.body]).toMatchObject([
+      400,
+      { code: 'validation_failed', errors: [{ field: 'profile.anything', messages: ['is not asked for'] }] },
+    ]);
+    expect((await rowOf('users', person.id))?.['profile']).toEqual({});
+  });
+
   it('opens nothing for an account that was deactivated', async () => {
     const inviter = await member();
     const person = await register(app);

@@ -9,7 +9,7 @@ export const limits = {
         'Sign-in requests of one address (IPv6: one /64), at all replicas together.',
       ),
       THROTTLE_SEND_PER_IP: rateOrOff({ default: '20/1h' }).describe(
-        'Requests of one address for a message: one-time codes, links, codes for a new device. At all replicas together.',
+        'Requests of one address for a message: registrations, one-time codes, links, codes for a new device. At all replicas together.',
       ),
       THROTTLE_RESET_PER_IP: rateOrOff({ default: '20/1m' }).describe(
         'Requests of one address about a forgotten password, at all replicas together.',
