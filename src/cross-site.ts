@@ -15,7 +15,7 @@ export function refuseCrossSite(app: NestFastifyApplication, { server, tokens }:
   if (!tokens.authCookies) return;
   app.enableCsrfProtection({
     // PUBLIC_URL too: a proxy may have changed the Host that Nest compares with.
-    trustedOrigins: [server.publicUrl, ...server.corsOrigins].map((url) => new URL(url).origin),
+    trustedOrigins: [new URL(server.publicUrl).origin, ...server.corsOrigins],
     exclude: (request: FastifyRequest) => !usesCookies(request),
   });
   // Nest lets pass what says nothing of its origin. Every browser of the last years does, so this is none, or no longer

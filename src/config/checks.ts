@@ -1,5 +1,5 @@
 import { smsDriverOf, type Settings } from './config.js';
-import { isPrivate } from './private-url.js';
+import { isHttpsOrLocal } from './https-or-local.js';
 import { socialContradictions } from './social-checks.js';
 import { identityContradictions } from './identity-checks.js';
 
@@ -82,7 +82,7 @@ function textMessageContradictions(settings: Settings): string[] {
   if (server.production && sms.driver === 'outbox') {
     found.push('SMS_DRIVER: production has no outbox; use twilio-verify or twilio-messages, or leave it out');
   }
-  if (server.production && baseUrl !== null && !isPrivate(baseUrl)) {
+  if (server.production && baseUrl !== null && !isHttpsOrLocal(baseUrl)) {
     found.push('TWILIO_API_BASE_URL must be https in production: the credentials of the account go there');
   }
   if (smsDriverOf(settings) === null && twoFactor.fallbackMethod === 'sms') {
@@ -134,7 +134,7 @@ function identityTokenContradictions({ gateway: { identityAudience }, tokens }: 
 function missingInProduction({ server, secrets, mail, tokens }: Settings): string[] {
   const found: string[] = [];
   if (server.publicUrl === null) found.push('PUBLIC_URL is required in production: links and the token issuer use it');
-  if (server.publicUrl !== null && !isPrivate(server.publicUrl)) {
+  if (server.publicUrl !== null && !isHttpsOrLocal(server.publicUrl)) {
     found.push('PUBLIC_URL must be https in production, unless its host is this machine');
   }
   if (tokens.authCookies && server.publicUrl?.startsWith('https:') !== true) {

@@ -134,6 +134,20 @@ describe('a value that is not allowed', () => {
     expect(problemsOf({ PORT: '70000' })[0]).toContain('65535');
     expect(problemsOf({ PUBLIC_URL: 'javascript:alert(1)' })).toEqual(['PUBLIC_URL: must be an http(s) URL']);
     expect(problemsOf({ CORS_ORIGINS: 'https://a.example,*' })[0]).toContain('must be an http(s) URL');
+    for (const url of [
+      'https://app.example/',
+      'https://app.example/en',
+      'https://App.example',
+      'http://a.example:80',
+    ]) {
+      expect(problemsOf({ CORS_ORIGINS: `https://a.example,${url}` }), url).toEqual([
+        'CORS_ORIGINS: must be an origin, such as https://app.example.com, without a path or a slash at the end',
+      ]);
+    }
+    expect(readSettings({ CORS_ORIGINS: 'https://a.example, http://localhost:5173' }).server.corsOrigins).toEqual([
+      'https://a.example',
+      'http://localhost:5173',
+    ]);
     for (const range of ['proxy', '10.0.0.0/0', '::/0', '10.0.0.0/33', '10.0.0/8', '10.0.0.0/', 'true', '1', '*']) {
       expect(problemsOf({ TRUSTED_PROXIES: range }), range).toEqual([
         'TRUSTED_PROXIES: must be an address or a CIDR range',

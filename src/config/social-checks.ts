@@ -1,5 +1,5 @@
 import type { Settings } from './config.js';
-import { isPrivate } from './private-url.js';
+import { isHttpsOrLocal } from './https-or-local.js';
 
 type Social = Settings['social'];
 
@@ -64,6 +64,6 @@ function openToOthers({ google, facebook, apple, openId }: Social): string[] {
     ...Object.fromEntries(openId.map(({ variable, issuer }) => [`OIDC_${variable}_ISSUER`, issuer])),
   };
   return Object.entries(urls)
-    .filter(([, url]) => url !== null && !isPrivate(url))
+    .filter(([, url]) => url !== null && !isHttpsOrLocal(url))
     .map(([name]) => `${name} must be https in production: what comes from there decides who somebody is`);
 }

@@ -28,6 +28,9 @@ export function parseDuration(text: string): number | null {
   return Number(match[1]) * UNITS[match[2] as keyof typeof UNITS];
 }
 
+/** What a URL is checked with further on can rely on its being one. */
+export const httpUrl = z.url({ protocol: /^https?$/, error: 'must be an http(s) URL', abort: true });
+
 /** A time span in seconds. */
 export function duration(options: { default: string; min: string; max: string }) {
   const min = parseDuration(options.min) ?? 0;

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Config } from '../config/config.js';
-import { isPrivate } from '../config/private-url.js';
+import { isHttpsOrLocal } from '../config/https-or-local.js';
 import { ProviderAwayError } from './provider.js';
 
 /** Milliseconds for a whole request, from the connection to the last byte of the answer. */
@@ -20,7 +20,7 @@ export class ProviderHttp {
   readonly fetch = async (url: string, options: RequestInit): Promise<Response> => {
     const { host } = new URL(url);
     // The URL may come from the provider's own metadata.
-    if (this.config.server.production && !isPrivate(url))
+    if (this.config.server.production && !isHttpsOrLocal(url))
       throw new ProviderAwayError(`${host} is not asked without https`);
     try {
       // A redirect is no answer: it could lead into our own network, with our client secret.

@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 import { z } from 'zod';
-import { choice, duration, flag, freeList, integer, text, textWithDefault } from '../values.js';
+import { choice, duration, flag, freeList, httpUrl, integer, text, textWithDefault } from '../values.js';
 
 /** Not all of the internet (`/0`): that would let anybody write his own address. */
 const addressRange = z.string().refine((text) => {
@@ -9,7 +9,11 @@ const addressRange = z.string().refine((text) => {
   return rest.length === 0 && /^[1-9]\d{0,2}$/.test(bits) && Number(bits) <= most;
 }, 'must be an address or a CIDR range');
 
-const origin = z.url({ protocol: /^https?$/, error: 'must be an http(s) URL' });
+/** As browsers send it: an `Origin` header is compared with it as a whole. */
+const origin = httpUrl.refine(
+  (url) => new URL(url).origin === url,
+  'must be an origin, such as https://app.example.com, without a path or a slash at the end',
+);
 
 export const server = {
   title: 'Server',
@@ -22,13 +26,13 @@ export const server = {
         'The address to listen on. Containers and gateways on other hosts need `0.0.0.0` or `::`.',
       ),
       PORT: integer({ default: 3000, min: 0, max: 65535 }).describe('The port to listen on; 0 takes any free one.'),
-      PUBLIC_URL: text({ allowed: 'an http(s) URL', check: origin }).describe(
+      PUBLIC_URL: text({ allowed: 'an http(s) URL', check: httpUrl }).describe(
         'Where users reach this service; links and the default issuer are built from it, never from a request’s Host header. Required in production. Absent: `http://HOST:PORT`.',
       ),
-      FRONTEND_URL: text({ allowed: 'an http(s) URL', check: origin }).describe(
+      FRONTEND_URL: text({ allowed: 'an http(s) URL', check: httpUrl }).describe(
         'Your frontend. Links in messages lead to `/magic-link`, `/reset-password` and `/invitation` there, with `?token=`. Absent: to the pages of this service.',
       ),
-      REDIRECT_ALLOWLIST: freeList({ allowed: 'URLs, comma-separated', each: origin }).describe(
+      REDIRECT_ALLOWLIST: freeList({ allowed: 'URLs, comma-separated', each: httpUrl }).describe(
         'Where a magic link or an invitation may lead instead, each compared as a whole and never by its beginning.',
       ),
       CORS_ORIGINS: freeList({ allowed: 'origins, comma-separated', each: origin }).describe(

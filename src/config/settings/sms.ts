@@ -1,7 +1,5 @@
 import { z } from 'zod';
-import { freeList, integerOrOff, optionalChoice, rateOrOff, text } from '../values.js';
-
-const origin = z.url({ protocol: /^https?$/, error: 'must be an http(s) URL' });
+import { freeList, httpUrl, integerOrOff, optionalChoice, rateOrOff, text } from '../values.js';
 
 export const sms = {
   title: 'Text messages',
@@ -34,7 +32,7 @@ export const sms = {
       }).describe(
         'The Verify service of `twilio-verify`. Its own settings decide the length of the codes, their text and its language.',
       ),
-      TWILIO_API_BASE_URL: text({ allowed: 'an http(s) URL', check: origin }).describe(
+      TWILIO_API_BASE_URL: text({ allowed: 'an http(s) URL', check: httpUrl }).describe(
         'Where requests to Twilio go instead of api.twilio.com and verify.twilio.com: a proxy, or a stand-in for tests. In production it is https, or on this machine.',
       ),
       SMS_COUNTRIES: freeList({

@@ -1,8 +1,7 @@
 import { z } from 'zod';
 import { readSigningKey } from '../signing-key.js';
-import { family, flag, freeList, text, textWithDefault } from '../values.js';
+import { family, flag, freeList, httpUrl, text, textWithDefault } from '../values.js';
 
-const url = z.url({ protocol: /^https?$/, error: 'must be an http(s) URL' });
 const word = z.string().regex(/^[!-~]+$/, 'must be one word');
 const words = z.string().regex(/^[!-~]+( [!-~]+)*$/, 'must be words, separated by spaces');
 const label = z.string().regex(/^[^\p{Cc}]{1,64}$/u, 'must be at most 64 characters on one line');
@@ -32,21 +31,21 @@ export const social = {
       SOCIAL_GOOGLE_ISSUER: textWithDefault({
         default: 'https://accounts.google.com',
         allowed: 'an http(s) URL',
-        check: url,
+        check: httpUrl,
       }).describe(
         'Who signs Google’s tokens; another one is a stand-in for tests. In production https, or on this machine.',
       ),
       SOCIAL_GOOGLE_TOKENINFO_URL: textWithDefault({
         default: 'https://oauth2.googleapis.com/tokeninfo',
         allowed: 'an http(s) URL',
-        check: url,
+        check: httpUrl,
       }).describe('Where Google tells whom an access token was made for. In production https, or on this machine.'),
       SOCIAL_FACEBOOK_CLIENT_ID: clientId('Facebook (the app id)'),
       SOCIAL_FACEBOOK_CLIENT_SECRET: clientSecret('Facebook (the app secret)'),
       SOCIAL_FACEBOOK_API_URL: textWithDefault({
         default: 'https://graph.facebook.com',
         allowed: 'an http(s) URL',
-        check: url,
+        check: httpUrl,
       }).describe(
         'Facebook’s Graph API; another one is a stand-in for tests. In production https, or on this machine.',
       ),
@@ -63,11 +62,11 @@ export const social = {
       SOCIAL_APPLE_ISSUER: textWithDefault({
         default: 'https://appleid.apple.com',
         allowed: 'an http(s) URL',
-        check: url,
+        check: httpUrl,
       }).describe(
         'Who signs Apple’s tokens; another one is a stand-in for tests. In production https, or on this machine.',
       ),
-      'OIDC_<NAME>_ISSUER': family(text({ allowed: 'an http(s) URL', check: url })).describe(
+      'OIDC_<NAME>_ISSUER': family(text({ allowed: 'an http(s) URL', check: httpUrl })).describe(
         'Any OpenID Connect provider: its issuer, whose `/.well-known/openid-configuration` is read. `<NAME>` is of your choice, in A–Z and 0–9, and lower-case in paths (`OIDC_CORP_ISSUER` is `/auth/social/corp`). In production https, or on this machine.',
       ),
       'OIDC_<NAME>_CLIENT_ID': family(clientId('this provider')).describe('The client id at this provider.'),

@@ -1,14 +1,22 @@
 import { z } from 'zod';
 import { SIGNING_ALGORITHMS } from '../signing-key.js';
-import { choice, duration, durationOrOff, flag, integer, signingKeys, text, textWithDefault } from '../values.js';
-
-const origin = z.url({ protocol: /^https?$/, error: 'must be an http(s) URL' });
+import {
+  choice,
+  duration,
+  durationOrOff,
+  flag,
+  httpUrl,
+  integer,
+  signingKeys,
+  text,
+  textWithDefault,
+} from '../values.js';
 
 export const tokens = {
   title: 'Tokens',
   schema: z
     .object({
-      TOKEN_ISSUER: text({ allowed: 'a URL', check: origin }).describe('The `iss` claim. Absent: PUBLIC_URL.'),
+      TOKEN_ISSUER: text({ allowed: 'a URL', check: httpUrl }).describe('The `iss` claim. Absent: PUBLIC_URL.'),
       TOKEN_AUDIENCE: textWithDefault({ default: 'countersign', allowed: 'a name or URL' }).describe(
         'The `aud` claim.',
       ),
