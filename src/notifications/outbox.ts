@@ -64,8 +64,7 @@ export class OutboxSms extends SmsSender {
     super();
   }
 
-  async send(sms: Sms): Promise<{ providerId: null }> {
-    await this.outbox.sendSms(sms);
-    return { providerId: null };
+  send(sms: Sms): Promise<void> {
+    return this.outbox.sendSms(sms);
   }
 }

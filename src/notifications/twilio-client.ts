@@ -3,7 +3,7 @@ import type { Twilio } from 'twilio';
 import type RequestClient from 'twilio/lib/base/RequestClient.js';
 import type { Config } from '../config/config.js';
 import { CircuitBreaker, CircuitOpenError } from './circuit-breaker.js';
-import { SmsRefusedError, SmsUnavailableError, type SmsRefusal } from './sms.js';
+import { SmsRefusedError, SmsUnavailableError } from './sms.js';
 
 /** Milliseconds for a whole request, from the connection to the last byte of the answer. */
 const REQUEST_TIMEOUT = 5_000;
@@ -12,23 +12,23 @@ const FAILURES_BEFORE_PAUSE = 5;
 const PAUSE = 30_000;
 
 /** Codes of Twilio's error dictionary (https://www.twilio.com/docs/api/errors) that are about one number. */
-const REFUSALS: Readonly<Record<number, SmsRefusal>> = {
-  21211: 'number', // not a phone number
-  21214: 'number', // cannot be reached
-  21217: 'number', // does not look like one
-  21614: 'number', // not a mobile number
-  60200: 'number', // a parameter of a verification that is not valid, and only the number varies
-  60205: 'number', // a landline
-  21408: 'blocked', // its country is not enabled
-  21610: 'blocked', // its owner answered STOP
-  21612: 'blocked', // no way from this sender to it
-  60410: 'blocked', // fraud protection, for a prefix
-  60412: 'blocked', // fraud protection, for a sign-up
-  60605: 'blocked', // its country is blocked
-  60202: 'too_many', // checks
-  60203: 'too_many', // sends
-  60207: 'too_many', // sends, by a limit of the Verify service
-};
+const REFUSALS: ReadonlySet<number> = new Set([
+  21211, // not a phone number
+  21214, // cannot be reached
+  21217, // does not look like one
+  21614, // not a mobile number
+  60200, // a parameter of a verification that is not valid, and only the number varies
+  60205, // a landline
+  21408, // its country is not enabled
+  21610, // its owner answered STOP
+  21612, // no way from this sender to it
+  60410, // fraud protection, for a prefix
+  60412, // fraud protection, for a sign-up
+  60605, // its country is blocked
+  60202, // too many checks
+  60203, // too many sends
+  60207, // too many sends, by a limit of the Verify service
+]);
 
 /** The same about our side: it will work again once somebody has corrected a setting, here or at Twilio. */
 const MISCONFIGURED: ReadonlySet<number> = new Set([
@@ -60,16 +60,15 @@ export class TwilioError extends Error {
     super([status === null ? 'no answer' : `HTTP ${status}`, code].filter((part) => part !== null).join(', '));
   }
 
-  /** Why this one message is refused; null where the trouble is not about it. */
-  get refusal(): SmsRefusal | null {
-    const known = typeof this.code === 'number' ? REFUSALS[this.code] : undefined;
-    if (known) return known;
-    if (this.misconfigured || this.status === null) return null;
-    return this.status >= 400 && this.status < 500 && this.status !== 408 && this.status !== 429 ? 'other' : null;
+  /** Whether this one message is refused; otherwise the trouble is not about it. */
+  get refused(): boolean {
+    if (typeof this.code === 'number' && REFUSALS.has(this.code)) return true;
+    if (this.misconfigured || this.status === null) return false;
+    return this.status >= 400 && this.status < 500 && this.status !== 408 && this.status !== 429;
   }
 
   get misconfigured(): boolean {
-    if (typeof this.code === 'number' && REFUSALS[this.code]) return false;
+    if (typeof this.code === 'number' && REFUSALS.has(this.code)) return false;
     return (
       [401, 403, 404].includes(this.status ?? 0) || (typeof this.code === 'number' && MISCONFIGURED.has(this.code))
     );
@@ -102,7 +101,7 @@ export class TwilioClient {
   ask<T>(
     breaker: CircuitBreaker,
     question: (client: Twilio) => Promise<T>,
-    isAnswer = (error: TwilioError) => error.refusal !== null,
+    isAnswer = (error: TwilioError) => error.refused,
   ): Promise<T> {
     return breaker.run(
       async () => {
@@ -123,9 +122,7 @@ export class TwilioClient {
       return new SmsUnavailableError('Twilio is not asked for a while, after failures in a row');
     }
     if (!(error instanceof TwilioError)) return new SmsUnavailableError('Twilio’s client does not work');
-    if (error.refusal !== null) {
-      return new SmsRefusedError(error.refusal, `Twilio refused the text message (${error.message})`);
-    }
+    if (error.refused) return new SmsRefusedError(`Twilio refused the text message (${error.message})`);
     this.report('A text message was not sent', error);
     return new SmsUnavailableError(`Twilio did not take the text message (${error.message})`);
   }

@@ -18,7 +18,7 @@ export class TwilioMessages extends SmsSender {
     this.breaker = this.client.breaker('text messages');
   }
 
-  async send({ messageId, to, body }: Sms): Promise<{ providerId: string | null }> {
+  async send({ messageId, to, body }: Sms): Promise<void> {
     const { from } = this.config.sms.twilio;
     const message: MessageListInstanceCreateOptions = {
       to,
@@ -29,8 +29,7 @@ export class TwilioMessages extends SmsSender {
       validityPeriod: this.config.codes.ttlSeconds,
     };
     try {
-      const { sid } = await this.client.ask(this.breaker, (twilio) => twilio.messages.create(message));
-      return { providerId: idOrNull(sid) };
+      await this.client.ask(this.breaker, (twilio) => twilio.messages.create(message));
     } catch (error) {
       throw this.client.toSmsError(error);
     }

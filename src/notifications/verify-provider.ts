@@ -25,7 +25,7 @@ export abstract class CodeVerifier {
 /** Where codes are made and checked here. */
 export class NoVerifier extends CodeVerifier {
   start(): Promise<never> {
-    return Promise.reject(new SmsRefusedError('other', 'No driver makes and checks codes (SMS_DRIVER)'));
+    return Promise.reject(new SmsRefusedError('No driver makes and checks codes (SMS_DRIVER)'));
   }
 
   check(): Promise<CodeVerdict> {

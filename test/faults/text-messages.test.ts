@@ -90,18 +90,8 @@ async function failureOf(promise: Promise<unknown>): Promise<Error> {
 
 const aSid = (prefix: string): unknown => expect.stringMatching(new RegExp(`^${prefix}[0-9a-f]{32}$`));
 
-const refusals: [number, string][] = [
-  [21211, 'number'],
-  [21614, 'number'],
-  [60200, 'number'],
-  [60205, 'number'],
-  [21408, 'blocked'],
-  [21610, 'blocked'],
-  [60410, 'blocked'],
-  [60605, 'blocked'],
-  [60203, 'too_many'],
-  [21999, 'other'],
-];
+/** The last one is in no list. */
+const refusals = [21211, 21614, 60200, 60205, 21408, 21610, 60410, 60605, 60203, 21999];
 
 const outages: [string, Fault][] = [
   ['429', { code: 20429 }],
@@ -114,7 +104,7 @@ const outages: [string, Fault][] = [
 
 describe('text messages through Twilio', () => {
   it('go out as a form with Basic authentication', async () => {
-    const { providerId } = await messages().send(sms);
+    await messages().send(sms);
     expect(fake.requests).toHaveLength(1);
     expect(fake.requests[0]?.path).toBe(`/2010-04-01/Accounts/${fake.accountSid}/Messages.json`);
     expect(fake.requests[0]?.form).toEqual({
@@ -124,7 +114,7 @@ describe('text messages through Twilio', () => {
       ValidityPeriod: '300',
       StatusCallback: `https://id.example.test/api/v1/webhooks/twilio/status?messageId=${sms.messageId}`,
     });
-    expect(fake.texts).toEqual([{ sid: providerId, to: NUMBER, body: sms.body }]);
+    expect(fake.texts).toEqual([{ sid: aSid('SM'), to: NUMBER, body: sms.body }]);
   });
 
   it('may come from a messaging service', async () => {
@@ -139,11 +129,10 @@ describe('text messages through Twilio', () => {
     expect(fake.requests[0]?.form).not.toHaveProperty('StatusCallback');
   });
 
-  it.each(refusals)('are given up when Twilio refuses with %i', async (code, reason) => {
+  it.each(refusals)('are given up when Twilio refuses with %i', async (code) => {
     fake.next({ code });
     const error = await failureOf(messages().send(sms));
     expect(error).toBeInstanceOf(SmsRefusedError);
-    expect(error).toMatchObject({ reason });
     expect(error.message).toContain(String(code));
     expect(fake.requests).toHaveLength(1);
   });
@@ -153,7 +142,10 @@ describe('text messages through Twilio', () => {
     const sender = messages();
     expect(await failureOf(sender.send(sms))).toBeInstanceOf(SmsUnavailableError);
     expect(fake.requests).toHaveLength(1);
-    await expect(sender.send(sms)).resolves.toMatchObject({ providerId: aSid('SM') });
+    // A connection may break after Twilio has taken the message.
+    const taken = fake.texts.length;
+    await sender.send(sms);
+    expect(fake.texts).toHaveLength(taken + 1);
   });
 
   it('are worth another attempt when nobody listens', async () => {
@@ -363,14 +355,13 @@ describe('Twilio Verify', () => {
     for (let n = 0; n < 5; n++) await verifier.start(NUMBER);
     const error = await failureOf(verifier.start(NUMBER));
     expect(error).toBeInstanceOf(SmsRefusedError);
-    expect(error).toMatchObject({ reason: 'too_many' });
+    expect(error.message).toContain('60203');
   });
 
-  it.each(refusals)('starts nothing for a number that is refused with %i', async (code, reason) => {
+  it.each(refusals)('starts nothing for a number that is refused with %i', async (code) => {
     fake.next({ code });
     const error = await failureOf(verify().start(NUMBER));
     expect(error).toBeInstanceOf(SmsRefusedError);
-    expect(error).toMatchObject({ reason });
   });
 
   it.each(outages)('can be started again after %s', async (_what, fault) => {
