@@ -13,14 +13,10 @@ import {
   ValidateIf,
 } from 'class-validator';
 import { PageDto, PageQueryDto } from '../paging/page.js';
-import type { MethodType } from '../two-factor/policy.js';
-import { ROLE_NAME } from '../users/role.js';
+import { METHOD_TYPES, RULE_METHODS, type MethodType } from '../two-factor/policy.js';
+import { MAX_ROLES, ROLE_NAME, ROLE_RULE } from '../users/role.js';
 import { UpdateProfileDto, UserDto } from '../users/users.dto.js';
 import { TWO_FACTOR_STATES, USER_SORTS, type AdminUserRow } from './admin-users.queries.js';
-
-const METHODS = ['email', 'sms', 'totp', 'recovery_codes'] as const satisfies readonly MethodType[];
-const ROLE_RULE = 'must be 1 to 32 lower-case letters, digits, dashes or underscores, beginning with a letter';
-const MAX_ROLES = 20;
 
 /** The query of the list of users. Filters are joined by "and". */
 export class ListUsersDto extends PageQueryDto {
@@ -58,9 +54,9 @@ export class ListUsersDto extends PageQueryDto {
   @IsIn(TWO_FACTOR_STATES)
   twoFactor?: (typeof TWO_FACTOR_STATES)[number];
 
-  @ApiPropertyOptional({ enum: METHODS, example: 'totp', description: 'Has a device of this method that works.' })
+  @ApiPropertyOptional({ enum: METHOD_TYPES, example: 'totp', description: 'Has a device of this method that works.' })
   @IsOptional()
-  @IsIn(METHODS)
+  @IsIn(METHOD_TYPES)
   method?: MethodType;
 
   @ApiPropertyOptional({
@@ -121,7 +117,7 @@ export class TwoFactorSummaryDto {
   enrolled!: boolean;
 
   @ApiProperty({
-    enum: ['email', 'sms', 'totp'],
+    enum: RULE_METHODS,
     isArray: true,
     example: ['totp'],
     description: 'Methods of devices that work.',

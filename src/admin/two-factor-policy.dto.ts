@@ -17,14 +17,12 @@ import {
   ValidateIf,
 } from 'class-validator';
 import { PageDto } from '../paging/page.js';
+import { RULE_METHODS, type RuleMethod } from '../two-factor/policy.js';
 import type { RequirementRule, RuleLevel } from '../two-factor/requirement.js';
 import { ROLE_NAME } from '../users/role.js';
 
-const METHODS = ['email', 'sms', 'totp'] as const;
-export type RuleMethod = (typeof METHODS)[number];
-
 const METHODS_PROPERTY = {
-  enum: METHODS,
+  enum: RULE_METHODS,
   isArray: true,
   nullable: true,
   example: ['totp'],
@@ -51,7 +49,7 @@ export class RuleDemandDto {
   @IsArray()
   @ArrayNotEmpty()
   @ArrayUnique()
-  @IsIn(METHODS, { each: true })
+  @IsIn(RULE_METHODS, { each: true })
   methods?: RuleMethod[] | null;
 
   @ApiPropertyOptional({
@@ -77,7 +75,7 @@ export class UpdateUserRuleDto {
   @IsArray()
   @ArrayNotEmpty()
   @ArrayUnique()
-  @IsIn(METHODS, { each: true })
+  @IsIn(RULE_METHODS, { each: true })
   methods?: RuleMethod[] | null;
 
   @ApiPropertyOptional({ ...DEADLINE_PROPERTY, description: 'Until then nothing is demanded; null: at once.' })

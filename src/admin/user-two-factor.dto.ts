@@ -1,7 +1,8 @@
 import { ApiProperty, ApiPropertyOptional, PickType } from '@nestjs/swagger';
 import { Type } from 'class-transformer';
 import { ArrayMaxSize, ArrayNotEmpty, IsArray, IsObject, IsOptional, IsUUID, ValidateNested } from 'class-validator';
-import { METHOD_TYPES, DeviceSummaryDto } from '../two-factor/two-factor.dto.js';
+import { METHOD_TYPES } from '../two-factor/policy.js';
+import { DeviceSummaryDto } from '../two-factor/two-factor.dto.js';
 import { ListUsersDto } from './admin-users.dto.js';
 import { RuleDemandDto, RuleDto } from './two-factor-policy.dto.js';
 

@@ -8,6 +8,7 @@ import type { By } from '../audit/audit.service.js';
 import { parseDuration } from '../config/values.js';
 import { firstRow } from '../database/sql.js';
 import { Problem } from '../problems/problem.js';
+import { RULE_METHODS, type RuleMethod } from '../two-factor/policy.js';
 import { parseIdentifier } from '../users/identity.js';
 import { User } from '../users/user.entity.js';
 import { Users } from '../users/users.service.js';
@@ -59,14 +60,11 @@ export async function momentOf(db: EntityManager, deadline: Deadline | undefined
   return row?.at ?? null;
 }
 
-const METHODS = ['email', 'sms', 'totp'] as const;
-export type RuleMethod = (typeof METHODS)[number];
-
 export function readMethods(text: string): RuleMethod[] {
   return text.split(',').map((part) => {
-    const method = METHODS.find((known) => known === part.trim());
+    const method = RULE_METHODS.find((known) => known === part.trim());
     if (method) return method;
-    throw new InvalidArgumentError(`It is one or more of ${METHODS.join(', ')}, with commas in between.`);
+    throw new InvalidArgumentError(`It is one or more of ${RULE_METHODS.join(', ')}, with commas in between.`);
   });
 }
 

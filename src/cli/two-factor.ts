@@ -5,6 +5,7 @@ import { toRuleDto } from '../admin/two-factor-policy.dto.js';
 import { Problem } from '../problems/problem.js';
 import { explain } from '../two-factor/explanation.js';
 import type { Prospect } from '../two-factor/foresight.js';
+import type { RuleMethod } from '../two-factor/policy.js';
 import { PolicyPreview } from '../two-factor/policy-preview.service.js';
 import type { RuleDemand, RuleScope } from '../two-factor/requirement-rules.queries.js';
 import { RequirementRules } from '../two-factor/requirement-rules.service.js';
@@ -20,7 +21,6 @@ import {
   readLimit,
   readMethods,
   type Deadline,
-  type RuleMethod,
 } from './arguments.js';
 import type { CommandRunner } from './command-runner.js';
 import { confirm } from './confirm.js';

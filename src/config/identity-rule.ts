@@ -11,6 +11,7 @@ export type RulePurpose = (typeof RULE_PURPOSES)[number];
 export const PHONE_TYPES = [
   'mobile',
   'fixed_line',
+  // Some countries give both the same numbers.
   'fixed_line_or_mobile',
   'premium_rate',
   'toll_free',

@@ -1,7 +1,7 @@
 import { ApiProperty, PickType } from '@nestjs/swagger';
 import { IsString, MaxLength, MinLength } from 'class-validator';
 import { maskEmail, maskPhone } from '../notifications/mask.js';
-import type { MethodType } from '../two-factor/policy.js';
+import { RULE_METHODS, type MethodType } from '../two-factor/policy.js';
 import { RegisterDto } from '../registration/registration.dto.js';
 import { nameOf } from './inviter-name.js';
 import type { Invitation } from './invitations.queries.js';
@@ -51,7 +51,7 @@ export class InvitationPreviewDto {
   requiresTwoFactor!: boolean;
 
   @ApiProperty({
-    enum: ['email', 'sms', 'totp'],
+    enum: RULE_METHODS,
     isArray: true,
     nullable: true,
     example: ['totp'],

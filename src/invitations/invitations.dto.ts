@@ -1,10 +1,10 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { IsIn, IsOptional } from 'class-validator';
 import { PageDto, PageQueryDto } from '../paging/page.js';
+import { RULE_METHODS } from '../two-factor/policy.js';
 import { nameOf } from './inviter-name.js';
 import { INVITATION_STATUSES, type Invitation, type InvitationStatus } from './invitations.queries.js';
 
-export const RULE_METHODS = ['email', 'sms', 'totp'] as const;
 const EXAMPLE_TIME = '2026-11-29T10:00:00.000Z';
 
 /** The query of the list of invitations. */

@@ -14,11 +14,9 @@ import {
   Min,
   ValidateIf,
 } from 'class-validator';
-import { ROLE_NAME } from '../users/role.js';
-import { RULE_METHODS } from './invitations.dto.js';
+import { RULE_METHODS, type RuleMethod } from '../two-factor/policy.js';
+import { MAX_ROLES, ROLE_NAME, ROLE_RULE } from '../users/role.js';
 
-const ROLE_RULE = 'must be 1 to 32 lower-case letters, digits, dashes or underscores, beginning with a letter';
-const MAX_ROLES = 20;
 const MESSAGE_MAX_LENGTH = 500;
 const HOUR = 3_600;
 const THIRTY_DAYS = 30 * 24 * HOUR;
@@ -82,7 +80,7 @@ export class InviteDto {
   @ArrayNotEmpty()
   @ArrayUnique()
   @IsIn(RULE_METHODS, { each: true })
-  methods?: (typeof RULE_METHODS)[number][];
+  methods?: RuleMethod[];
 
   @ApiPropertyOptional({
     maxLength: MESSAGE_MAX_LENGTH,

@@ -11,7 +11,7 @@ import { Notifications } from '../notifications/notifications.service.js';
 import { Problem } from '../problems/problem.js';
 import { sendProblem } from '../throttling/send-permission.js';
 import type { Principal } from '../tokens/principal.js';
-import { isLastDevice, type MethodType } from '../two-factor/policy.js';
+import { isLastDevice, type MethodType, type RuleMethod } from '../two-factor/policy.js';
 import { TwoFactor } from '../two-factor/two-factor.service.js';
 import type { User } from '../users/user.entity.js';
 import { bumpEpoch } from '../users/user.queries.js';
@@ -282,7 +282,7 @@ export class Devices {
 
 const PROVED_BY_ANOTHER = 'Somebody else has proved this address first. Add another one with POST /otp-devices.';
 
-function preferable({ type, confirmedAt }: OtpDevice): 'email' | 'sms' | 'totp' {
+function preferable({ type, confirmedAt }: OtpDevice): RuleMethod {
   if (confirmedAt === null || type === 'recovery_codes') throw new Problem('method_not_allowed');
   return type;
 }

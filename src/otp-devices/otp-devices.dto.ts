@@ -1,8 +1,7 @@
 import { ApiParam, ApiProperty } from '@nestjs/swagger';
 import { IsBoolean, IsIn, IsString, MaxLength, MinLength, ValidateIf } from 'class-validator';
-import { METHOD_TYPES } from '../two-factor/two-factor.dto.js';
 import { deviceLabel } from '../two-factor/device-label.js';
-import type { MethodType } from '../two-factor/policy.js';
+import { METHOD_TYPES, type MethodType } from '../two-factor/policy.js';
 import type { OtpDevice } from './otp-device.entity.js';
 import type { ShownOnce } from './methods/method.js';
 

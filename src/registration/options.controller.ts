@@ -2,10 +2,9 @@ import { Controller, Get, Header } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { Config } from '../config/config.js';
 import { Public } from '../tokens/access.js';
+import { RULE_METHODS } from '../two-factor/policy.js';
 import { PASSWORD_MAX_LENGTH } from '../users/password-rules.js';
 import { AuthOptionsDto, type SignUpOptionsDto, WAYS_IN } from './options.dto.js';
-
-const METHODS = ['email', 'sms', 'totp'] as const;
 
 /** The configuration as far as it is public anyway: whoever tries finds out. */
 @ApiTags('sign-in')
@@ -43,7 +42,7 @@ export class OptionsController {
       password: { minLength: passwordMinLength, maxLength: PASSWORD_MAX_LENGTH },
       waysIn: WAYS_IN.filter((way) => isOpen[way]),
       codeChannels: (['email', 'sms'] as const).filter(sends),
-      methods: METHODS.filter((method) => twoFactor.trustedMethods.includes(method)).filter(sends),
+      methods: RULE_METHODS.filter((method) => twoFactor.trustedMethods.includes(method)).filter(sends),
       providers,
       trustedBrowser: twoFactor.trustedBrowserTtlSeconds !== null,
       cookies: tokens.authCookies,

@@ -1,4 +1,5 @@
 import { ApiProperty } from '@nestjs/swagger';
+import { RULE_METHODS, type RuleMethod } from '../two-factor/policy.js';
 
 export class SignUpOptionsDto {
   @ApiProperty({
@@ -31,7 +32,6 @@ export class ProviderOptionDto {
 
 export const WAYS_IN = ['password', 'code', 'magicLink', 'social'] as const;
 const CHANNELS = ['email', 'sms'] as const;
-const METHODS = ['email', 'sms', 'totp'] as const;
 
 /** What a frontend needs to know to draw its forms. */
 export class AuthOptionsDto {
@@ -73,12 +73,12 @@ export class AuthOptionsDto {
   codeChannels!: (typeof CHANNELS)[number][];
 
   @ApiProperty({
-    enum: METHODS,
+    enum: RULE_METHODS,
     isArray: true,
     example: ['email', 'totp'],
     description: 'Methods that are accepted as a second factor, unless a rule asks for a stronger one.',
   })
-  methods!: (typeof METHODS)[number][];
+  methods!: RuleMethod[];
 
   @ApiProperty({ type: [ProviderOptionDto], description: 'Providers of social sign-in.' })
   providers!: readonly ProviderOptionDto[];

@@ -1,6 +1,7 @@
 import { ApiProperty, getSchemaPath } from '@nestjs/swagger';
 import { IsString, MaxLength, MinLength, ValidateIf } from 'class-validator';
 import { TokenPairDto } from '../tokens/tokens.dto.js';
+import { RULE_METHODS } from '../two-factor/policy.js';
 import { DeviceSummaryDto } from '../two-factor/two-factor.dto.js';
 import { UserDto } from '../users/users.dto.js';
 import { EXAMPLE_CODE_TOKEN } from './codes.dto.js';
@@ -139,7 +140,7 @@ export class EnrollmentRequiredDto {
 
   @ApiProperty({
     type: [String],
-    enum: ['email', 'sms', 'totp'],
+    enum: RULE_METHODS,
     example: ['totp'],
     description: 'Of which a device may be created.',
   })

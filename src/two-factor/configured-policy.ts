@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Config } from '../config/config.js';
-import type { MethodType, Policy } from './policy.js';
+import { RULE_METHODS, type MethodType, type Policy } from './policy.js';
 import type { StoredRule } from './requirement-rules.queries.js';
 import type { RequirementRule } from './requirement.js';
 
@@ -17,7 +17,7 @@ export class ConfiguredPolicy {
 
   constructor({ twoFactor, sms }: Config) {
     // Without a driver nobody could receive a text message; what was proved by one before still counts.
-    this.enrollable = sms.driver === null ? ['email', 'totp'] : ['email', 'sms', 'totp'];
+    this.enrollable = RULE_METHODS.filter((method) => method !== 'sms' || sms.driver !== null);
     const { trustedMethods } = twoFactor;
     this.trusted = this.enrollable.filter((method) => trustedMethods.some((trusted) => trusted === method));
     this.fallback = twoFactor.fallbackMethod;

@@ -1,5 +1,10 @@
 /** How a second factor can be proved. */
-export type MethodType = 'email' | 'sms' | 'totp' | 'recovery_codes';
+export const METHOD_TYPES = ['email', 'sms', 'totp', 'recovery_codes'] as const;
+export type MethodType = (typeof METHOD_TYPES)[number];
+
+/** What rules and preferences choose from. Recovery codes stand in for a device of any of them. */
+export const RULE_METHODS = ['email', 'sms', 'totp'] as const satisfies readonly MethodType[];
+export type RuleMethod = (typeof RULE_METHODS)[number];
 
 /** What the operator decided. */
 export interface Policy {

@@ -1,6 +1,6 @@
 import type { EntityManager } from 'typeorm';
 import { rowsOf } from '../database/sql.js';
-import type { MethodType } from './policy.js';
+import { METHOD_TYPES, type MethodType } from './policy.js';
 import type { RuleScope, StoredRule } from './requirement-rules.queries.js';
 
 /**
@@ -34,14 +34,13 @@ export interface StoredSessionSituation {
   sessions: number;
 }
 
-const METHODS: readonly MethodType[] = ['email', 'sms', 'totp', 'recovery_codes'];
 /** A bit for each method, and another for its devices that are disabled: they take part in no decision but the order. */
-const DEVICE_BIT = `1 << (array_position(ARRAY['${METHODS.join("', '")}'], type) - 1
-  + CASE WHEN disabled_at IS NULL THEN 0 ELSE ${METHODS.length} END)`;
+const DEVICE_BIT = `1 << (array_position(ARRAY['${METHOD_TYPES.join("', '")}'], type) - 1
+  + CASE WHEN disabled_at IS NULL THEN 0 ELSE ${METHOD_TYPES.length} END)`;
 
 export function devicesIn(bits: number): { type: MethodType; disabled: boolean }[] {
   return [false, true].flatMap((disabled) =>
-    METHODS.filter((_, index) => bits & (1 << (index + (disabled ? METHODS.length : 0)))).map((type) => ({
+    METHOD_TYPES.filter((_, index) => bits & (1 << (index + (disabled ? METHOD_TYPES.length : 0)))).map((type) => ({
       type,
       disabled,
     })),

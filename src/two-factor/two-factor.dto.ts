@@ -1,9 +1,7 @@
 import { ApiProperty } from '@nestjs/swagger';
 import { IsBoolean, IsIn, ValidateIf } from 'class-validator';
 import { deviceLabel } from './device-label.js';
-import type { MethodType } from './policy.js';
-
-export const METHOD_TYPES = ['email', 'sms', 'totp', 'recovery_codes'] as const satisfies readonly MethodType[];
+import { METHOD_TYPES, RULE_METHODS, type MethodType, type RuleMethod } from './policy.js';
 
 /** What a user may decide about his second factor. */
 export class UpdateTwoFactorDto {
@@ -11,14 +9,14 @@ export class UpdateTwoFactorDto {
     required: false,
     type: String,
     nullable: true,
-    enum: ['email', 'sms', 'totp', 'none', null],
+    enum: [...RULE_METHODS, 'none', null],
     example: 'totp',
     description:
       'The method to ask first; a confirmed device of it must exist. `none` where the policy allows that; null: as the policy says.',
   })
   @ValidateIf((body: UpdateTwoFactorDto) => body.preferredMethod !== undefined && body.preferredMethod !== null)
-  @IsIn(['email', 'sms', 'totp', 'none'])
-  preferredMethod?: 'email' | 'sms' | 'totp' | 'none' | null;
+  @IsIn([...RULE_METHODS, 'none'])
+  preferredMethod?: RuleMethod | 'none' | null;
 
   @ApiProperty({
     required: false,
@@ -68,7 +66,7 @@ export class TwoFactorDto {
   @ApiProperty({
     type: String,
     nullable: true,
-    enum: ['email', 'sms', 'totp', 'recovery_codes', 'none', null],
+    enum: [...METHOD_TYPES, 'none', null],
     description: 'The method that is asked first; null: as the policy says.',
   })
   preferredMethod!: MethodType | 'none' | null;

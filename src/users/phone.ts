@@ -1,20 +1,8 @@
 import type * as LibPhoneNumber from 'libphonenumber-js/max';
 import { createRequire } from 'node:module';
+import type { PHONE_TYPES } from '../config/identity-rule.js';
 
-export type PhoneType =
-  | 'mobile'
-  | 'fixed_line'
-  /** Some countries give both the same numbers. */
-  | 'fixed_line_or_mobile'
-  | 'premium_rate'
-  | 'toll_free'
-  | 'shared_cost'
-  | 'voip'
-  | 'personal_number'
-  | 'pager'
-  | 'uan'
-  | 'voicemail'
-  | 'unknown';
+export type PhoneType = (typeof PHONE_TYPES)[number];
 
 export interface Phone {
   /** The one form in which a number is stored, compared and dialled (ITU-T E.164). */

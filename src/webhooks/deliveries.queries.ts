@@ -1,5 +1,6 @@
 import type { EntityManager } from 'typeorm';
 import { firstRow, rowsOf } from '../database/sql.js';
+import type { Verdict } from './verdict.js';
 
 export interface Delivery {
   id: string;
@@ -7,7 +8,7 @@ export interface Delivery {
   place: string;
   eventId: string;
   type: string;
-  state: 'pending' | 'delivered' | 'failed';
+  state: Verdict['state'];
   attempts: number;
   lastStatus: number | null;
   lastError: string | null;
@@ -113,14 +114,6 @@ export async function secondsUntilNext(tx: EntityManager, webhookId: string): Pr
   return row?.seconds ?? null;
 }
 
-interface Result {
-  state: Delivery['state'];
-  status: number | null;
-  error: string | null;
-  /** Seconds until the next attempt, where there is one. */
-  wait: number | null;
-}
-
 /**
  * Stores what an attempt came to. False where it does not count: somebody began again meanwhile, or another replica did
  * the same attempt because this one seemed dead.
@@ -128,7 +121,7 @@ interface Result {
 export async function settleDelivery(
   tx: EntityManager,
   due: DueDelivery,
-  { state, status, error, wait }: Result,
+  { state, status, error, wait }: Verdict,
   attempts: number,
 ): Promise<boolean> {
   const settled = await firstRow(
