@@ -1,5 +1,5 @@
 import { ConfigurationError } from './config/env.js';
-import { EmbeddedPostgresError } from './database/embedded.js';
+import { EmbeddedPostgresError } from './database/embedded-error.js';
 
 /** Says plainly what to do where the reason is known, and shows the whole error where it is not. Never a value. */
 export function explainStartFailure(cause: unknown): string {

@@ -39,7 +39,6 @@ describe('an empty environment', () => {
   it('is a complete development configuration', () => {
     const { server, codes, tokens, limits, twoFactor } = readSettings({});
     expect(server).toMatchObject({
-      environment: 'development',
       production: false,
       host: '127.0.0.1',
       port: 3000,

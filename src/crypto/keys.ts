@@ -44,7 +44,7 @@ export class Keys {
     if (known) return known;
     const { secretKey, acceptedSecretKeys } = this.config.secrets;
     const ring = [derive(secretKey, purpose), ...acceptedSecretKeys.map((each) => derive(each, purpose))] as const;
-    this.derived.set(purpose, [...ring]);
+    this.derived.set(purpose, ring);
     return ring;
   }
 }

@@ -8,8 +8,6 @@ import { createCluster, launch, sweepUnfinished, type Launched, type ServerOptio
 import { isCluster, preparePlace, type Place } from './embedded-place.js';
 import { findRunning, urlOf } from './embedded-running.js';
 
-export { EmbeddedPostgresError };
-
 /** The PostgreSQL that `npm start` brings on a machine that has none, reached through a Unix socket only. */
 export interface EmbeddedPostgres {
   /** Where the data is: not the wanted folder where root wants one that its PostgreSQL cannot reach. */

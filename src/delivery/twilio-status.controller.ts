@@ -23,7 +23,7 @@ const LOST = new Set(['undelivered', 'failed']);
  * throttled: all reports come from few addresses, and refusing one costs no more than a keyed hash.
  */
 @ApiExcludeController()
-@SkipThrottle({ overall: true, 'sign-in': true })
+@SkipThrottle({ overall: true })
 @Controller('webhooks/twilio')
 export class TwilioStatusController {
   private readonly logger = new Logger('Twilio');

@@ -12,7 +12,7 @@ import { announcesBody } from './forward-request.js';
  * all. A token cannot be guessed, and a forged one costs no look-up.
  */
 @ApiTags('gateway')
-@SkipThrottle({ overall: true, 'sign-in': true })
+@SkipThrottle({ overall: true })
 @Controller('auth/forward')
 export class ForwardAuthController {
   constructor(private readonly forwardAuth: ForwardAuth) {}

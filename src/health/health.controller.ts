@@ -7,7 +7,7 @@ import { Readiness } from './readiness.js';
 
 /** For the platform that runs the service: whether to restart it (live) and whether to send it requests (ready). */
 @ApiExcludeController()
-@SkipThrottle({ overall: true, 'sign-in': true })
+@SkipThrottle({ overall: true })
 @Controller('health')
 export class HealthController {
   constructor(private readonly readiness: Readiness) {}

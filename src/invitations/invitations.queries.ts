@@ -61,7 +61,6 @@ export interface Invitation {
   message: string;
   locale: string | null;
   redirectTo: string | null;
-  messages: number;
   status: InvitationStatus;
   createdAt: Date;
   expiresAt: Date;
@@ -70,7 +69,7 @@ export interface Invitation {
 }
 
 const COLUMNS = `v.id, v.inviter_id AS "inviterId", v.address, v.email, v.roles,
-  v.require_two_factor AS "requireTwoFactor", v.methods, v.message, v.locale, v.redirect_to AS "redirectTo", v.messages,
+  v.require_two_factor AS "requireTwoFactor", v.methods, v.message, v.locale, v.redirect_to AS "redirectTo",
   ${STATUS} AS status, v.created_at AS "createdAt", v.expires_at AS "expiresAt", v.accepted_at AS "acceptedAt",
   v.accepted_by AS "acceptedBy",
   (SELECT json_build_object('firstName', u.first_name, 'lastName', u.last_name, 'username', u.username,

@@ -1,7 +1,7 @@
-import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
-import { MailerService, type MailerOptions } from '@nestjs-modules/mailer';
+import type { OnApplicationShutdown } from '@nestjs/common';
+import type { MailerOptions, MailerService } from '@nestjs-modules/mailer';
 import type { Readable } from 'node:stream';
-import { Config } from '../config/config.js';
+import type { Config } from '../config/config.js';
 import { Mailer, MailRefusedError, MailUnansweredError, type Mail } from './channels.js';
 
 /** Milliseconds. */
@@ -61,7 +61,6 @@ function tellWhenHandedOver({ data, message }: MailInTransport, done: () => void
   done();
 }
 
-@Injectable()
 export class SmtpMailer extends Mailer implements OnApplicationShutdown {
   private readonly from: string;
   private readonly domain: string;

@@ -153,7 +153,6 @@ export async function giveBackAttempt(
 }
 
 export interface ChallengeState {
-  userId: string;
   firstFactor: string[];
   deviceId: string;
   purpose: ChallengePurpose;
@@ -172,7 +171,7 @@ export interface ChallengeState {
 export function findChallengeState(db: EntityManager, challengeId: string): Promise<ChallengeState | null> {
   return firstRow<ChallengeState>(
     db,
-    `SELECT c.user_id AS "userId", c.first_factor AS "firstFactor", c.device_id AS "deviceId", c.purpose, c.consumed_at IS NOT NULL AS consumed,
+    `SELECT c.first_factor AS "firstFactor", c.device_id AS "deviceId", c.purpose, c.consumed_at IS NOT NULL AS consumed,
             NOT (u.active AND u.epoch = c.epoch) AS void, c.expires_at <= now() AS expired, c.attempts,
             extract(epoch FROM now() - c.last_attempt_at)::float AS "secondsSinceAttempt",
             ceil(extract(epoch FROM d.blocked_until - now()))::int AS "blockedSeconds",

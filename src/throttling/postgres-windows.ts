@@ -1,12 +1,9 @@
-import { Injectable } from '@nestjs/common';
-import { InjectEntityManager } from '@nestjs/typeorm';
 import type { EntityManager } from 'typeorm';
 import { firstRow } from '../database/sql.js';
 import { WindowStore, type Hits } from './window-store.js';
 
-@Injectable()
 export class PostgresWindows extends WindowStore {
-  constructor(@InjectEntityManager() private readonly db: EntityManager) {
+  constructor(private readonly db: EntityManager) {
     super();
   }
 

@@ -1,4 +1,4 @@
-import { Injectable, Logger, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
+import { Logger, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
 import type { RedisClientType } from '@redis/client';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { WindowStore, type Hits } from './window-store.js';
@@ -18,7 +18,6 @@ const HIT = `
   return { hits, left }`;
 
 /** The same in Redis. Losing it loses these counts and nothing else: what is exact is counted in PostgreSQL. */
-@Injectable()
 export class RedisWindows extends WindowStore implements OnModuleInit, OnApplicationShutdown {
   private readonly logger = new Logger(RedisWindows.name);
   private redis: RedisClientType | undefined;

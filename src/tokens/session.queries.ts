@@ -75,7 +75,6 @@ export function findLiveSession(db: EntityManager, sessionId: string): Promise<L
 
 export interface LiveSession {
   id: string;
-  proved: string[];
   amr: string[];
   ip: string | null;
   userAgent: string | null;
@@ -89,7 +88,7 @@ export interface LiveSession {
 export function findLiveSessionsOf(db: EntityManager, userId: string): Promise<LiveSession[]> {
   return rowsOf<LiveSession>(
     db,
-    `SELECT id, proved, amr, ip, user_agent AS "userAgent", created_at AS "createdAt",
+    `SELECT id, amr, ip, user_agent AS "userAgent", created_at AS "createdAt",
             authenticated_at AS "authenticatedAt", refreshed_at AS "refreshedAt",
             least(idle_expires_at, expires_at) AS "expiresAt"
      FROM sessions WHERE user_id = $1 AND ${LIVE} ORDER BY refreshed_at DESC, id`,

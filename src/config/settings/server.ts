@@ -51,7 +51,6 @@ export const server = {
       ),
     })
     .transform((env) => ({
-      environment: env.NODE_ENV,
       production: env.NODE_ENV === 'production',
       host: env.HOST,
       port: env.PORT,
