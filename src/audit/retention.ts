@@ -5,6 +5,7 @@ import { Config } from '../config/config.js';
 import { Keys } from '../crypto/keys.js';
 import { JobRunner } from '../jobs/job-runner.js';
 import { Jobs } from '../jobs/jobs.service.js';
+import { LAST, SHIFT } from '../jobs/upkeep.js';
 import { timeBefore } from './audit-log.queries.js';
 import { Audit } from './audit.service.js';
 import { anchorMac, faultsOf, type Link } from './chain.js';
@@ -13,10 +14,6 @@ import { findAnchor, findHead, findLinks, lockChain, removeUpTo } from './chain.
 /** UTC, when few are awake. */
 const EVERY_NIGHT = '23 2 * * *';
 const BATCH = 1_000;
-/** Milliseconds. A job that takes longer than the queue allows would be begun anew while it still runs. */
-const SHIFT = 15_000;
-/** Behind everything that somebody waits for. */
-const LAST = 10;
 
 /** Removes events that are older than AUDIT_RETENTION, from the beginning of the chain on. */
 @Injectable()

@@ -4,17 +4,14 @@ import type { EntityManager } from 'typeorm';
 import { Config } from '../config/config.js';
 import { JobRunner } from '../jobs/job-runner.js';
 import { Jobs } from '../jobs/jobs.service.js';
+import { LAST, SHIFT } from '../jobs/upkeep.js';
 import { removeExpired, type Page } from './cleanup.queries.js';
 import { expiredRowsOf, type ExpiredRows } from './expired-rows.js';
 
 const EVERY_HOUR = '17 * * * *';
 const PAGE = 1_000;
-/** Milliseconds. A job that takes longer than the queue allows would be begun anew while it still runs. */
-const SHIFT = 15_000;
 /** There is one such job at a time: what is begun every hour takes the place of one that still waits. */
 const CHAIN = 'remove-expired-rows-of';
-/** Behind everything that somebody waits for. */
-const LAST = 10;
 
 /** Keeps the tables small that every sign-in adds to. */
 @Injectable()

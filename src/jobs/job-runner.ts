@@ -8,7 +8,6 @@ import {
 import { EventEmitter } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
-  Logger as WorkerLogger,
   parseCronItems,
   run,
   type CronItem,
@@ -23,7 +22,9 @@ import { endAfter } from '../database/last-words.js';
 import { isPooled } from '../database/pooled.js';
 import { PLAN_OUTLIVED } from '../database/statement-names.js';
 import { databaseCodeOf, isConnectionLost } from '../problems/database-away.js';
+import { addNextAttempt, releaseAbandoned, releaseWorker, removeRetired } from './leases.queries.js';
 import type { RepeatedTask, TaskName, Tasks } from './tasks.js';
+import { bridgeTo } from './worker-log.js';
 
 export interface JobAttempt {
   /** 1 the first time. */
@@ -69,33 +70,6 @@ const DRAIN_LIMIT = 15_000;
 const RESTART_PAUSE = 2_000;
 const CONNECT_TIMEOUT = 5_000;
 const STATEMENT_TIMEOUT = 5_000;
-
-/**
- * graphile-worker itself waits four hours before it takes a job from a worker that was killed, and a code would have
- * expired by then. No job runs longer than JOB_LIMIT, so an older lease belongs to a dead worker.
- */
-const RELEASE_ABANDONED = `
-  SELECT graphile_worker.force_unlock_workers(array_agg(DISTINCT locked_by))
-  FROM graphile_worker.jobs WHERE locked_at < now() - interval '90 seconds'`;
-
-/**
- * The worker only knows its own back-off. In one statement, and as long as the lease is ours, this adds the next
- * attempt and makes sure that the present one is never repeated: a process that dies before, between or after leaves
- * exactly one attempt to come. Adding a job under the key of one that is being done is what retires the latter.
- */
-const TRY_AGAIN = `
-  SELECT again.id
-  FROM graphile_worker.jobs AS present
-  CROSS JOIN LATERAL graphile_worker.add_job(
-    present.task_identifier, $3::json, run_at => now() + make_interval(secs => $4),
-    max_attempts => present.max_attempts, job_key => present.key) AS again
-  CROSS JOIN LATERAL graphile_worker.reschedule_jobs(ARRAY[again.id], attempts => present.attempts) AS counted
-  WHERE present.id = $1 AND present.locked_by = $2`;
-
-/** What a process left that died after TRY_AGAIN. Every other job has its key. */
-const REMOVE_RETIRED = `
-  SELECT graphile_worker.complete_jobs(array_agg(id)) FROM graphile_worker.jobs
-  WHERE key IS NULL AND attempts >= max_attempts AND locked_at IS NULL`;
 
 /** Does the jobs of the queue. Modules register their handlers in `onModuleInit`; the work starts after that. */
 @Injectable()
@@ -155,8 +129,8 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
   async onApplicationBootstrap(): Promise<void> {
     if (!this.works) return;
     this.runner = await this.start();
-    this.leaseCheck = setInterval(() => void this.releaseAbandoned(), LEASE_CHECK_INTERVAL).unref();
-    void this.releaseAbandoned();
+    this.leaseCheck = setInterval(() => void this.takeBackLeases(), LEASE_CHECK_INTERVAL).unref();
+    void this.takeBackLeases();
     void this.keepRunning(this.runner);
   }
 
@@ -199,9 +173,9 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
   }
 
   private async tryAgain(job: Job, { message, seconds, payload }: RetryLater): Promise<void> {
-    const { rowCount } = await this.pool.query(TRY_AGAIN, [job.id, job.locked_by, JSON.stringify(payload), seconds]);
+    const added = await addNextAttempt(this.pool, job, payload, seconds);
     // Somebody else does the job meanwhile. Ending this attempt well would remove it.
-    if (rowCount !== 1) throw new Error(`${message}; the lease of the job was lost`);
+    if (!added) throw new Error(`${message}; the lease of the job was lost`);
     this.logger.warn(`${job.task_identifier}: ${message}; attempt ${job.attempts + 1} follows in ${seconds} s`);
   }
 
@@ -237,10 +211,10 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
     }
   }
 
-  private async releaseAbandoned(): Promise<void> {
+  private async takeBackLeases(): Promise<void> {
     try {
-      await this.pool.query(RELEASE_ABANDONED);
-      await this.pool.query(REMOVE_RETIRED);
+      await releaseAbandoned(this.pool);
+      await removeRetired(this.pool);
     } catch (error) {
       this.logger.warn(`Abandoned jobs could not be looked for: ${messageOf(error)}`);
     }
@@ -248,7 +222,7 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
 
   private async releaseOwn(): Promise<void> {
     if (this.workerId === null) return;
-    await this.pool.query('SELECT graphile_worker.force_unlock_workers($1)', [[this.workerId]]);
+    await releaseWorker(this.pool, this.workerId);
     this.workerId = null;
   }
 }
@@ -272,24 +246,6 @@ function tolerantPool(connectionString: string, logger: Logger): Pool {
     endAfter(client, (said) => isConnectionLost(said) || databaseCodeOf(said) === PLAN_OUTLIVED);
   });
   return pool;
-}
-
-const METHODS: Readonly<Record<string, 'error' | 'warn'>> = { error: 'error', warning: 'warn' };
-
-/**
- * The worker's messages without what it attaches to them: that holds payloads. A failed attempt is tried again, so
- * it is one line; where it failed is for debugging.
- */
-function bridgeTo(logger: Logger): WorkerLogger {
-  return new WorkerLogger(() => (level, message, meta) => {
-    const [line = message, ...stack] = message.split('\n');
-    if (meta?.failure === true) {
-      logger.warn(line);
-      logger.debug(stack.join('\n'));
-    } else {
-      logger[METHODS[level] ?? 'debug'](message);
-    }
-  });
 }
 
 async function within(milliseconds: number, job: () => Promise<void>): Promise<void> {
