@@ -44,6 +44,8 @@ export function addKeyCommands(program: Command, runner: CommandRunner): void {
   keys
     .command('retire <kid>')
     .description('in an emergency: stop trusting a signing key at once; every access token that it signed dies')
+    // A kid is base64url: one in 64 begins with a dash, and is no option.
+    .allowUnknownOption()
     .option('--yes', 'do not ask')
     .action(
       runner.changing(

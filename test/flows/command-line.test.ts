@@ -175,6 +175,11 @@ describe('keys', () => {
     const live = await app.sql('SELECT kid FROM signing_keys WHERE coalesce(expires_at > now(), true)');
     expect(live).toEqual([{ kid: rotations[0]?.kid }]);
   });
+
+  it('takes a kid that begins with a dash for a kid', async () => {
+    const { code, stderr } = await run(['keys', 'retire', '-uvRDxk0', '--yes']);
+    expect([code, stderr]).toEqual([1, expect.stringContaining('No key with the kid "-uvRDxk0"')]);
+  });
 });
 
 describe('audit', () => {
