@@ -48,9 +48,7 @@ export class AdminUsersRecovery {
       if (user.active && user.roles.includes('admin')) await this.rules.requireAdminLeft(tx);
       await this.audit.record(tx, 'two-factor.reset', { userId: id, ...by }, { devices, trustedBrowsers });
       await this.tokens.endSessionsOf(tx, id, 'two_factor_reset', by);
-      if (user.email === null) return;
-      const message = { kind: 'two-factor-reset', to: user.email } as const;
-      await this.notifications.enqueue(tx, message, { locale: user.locale, userId: id });
+      await this.notifications.tell(tx, user, { kind: 'two-factor-reset' });
     });
   }
 

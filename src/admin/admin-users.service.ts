@@ -89,12 +89,11 @@ export class AdminUsers {
   }
 
   private async afterActive(tx: EntityManager, user: User, active: boolean, by: By): Promise<void> {
-    const { id: userId, email, locale } = user;
+    const { id: userId } = user;
     await this.audit.record(tx, active ? 'user.reactivated' : 'user.deactivated', { userId, ...by }, {});
     if (active) return;
     await this.tokens.endSessionsOf(tx, userId, 'deactivated', by);
-    if (email === null) return;
-    await this.notifications.enqueue(tx, { kind: 'account-deactivated', to: email }, { locale, userId });
+    await this.notifications.tell(tx, user, { kind: 'account-deactivated' });
   }
 }
 

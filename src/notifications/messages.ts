@@ -45,6 +45,9 @@ export type Message =
 
 export type MessageKind = Message['kind'];
 
+/** A message to a user, which does not say yet where it goes: to the address that he has. */
+export type Notice<M = Message> = M extends Message ? Omit<M, 'to'> : never;
+
 /** The messages that carry a code, and so may be worded by whoever runs this service. */
 export type CodeMessage = Extract<Message, { code: string }>;
 

@@ -14,7 +14,7 @@ import type { Tasks } from '../jobs/tasks.js';
 import { Mailer, MailRefusedError, MailUnansweredError } from './channels.js';
 import { matchLocale } from './locale.js';
 import { maskEmail, maskPhone } from './mask.js';
-import type { Message, TextMessage } from './messages.js';
+import type { Message, Notice, TextMessage } from './messages.js';
 import { SmsRefusedError, SmsSender } from './sms.js';
 import { smsText } from './sms-text.js';
 import { Templates } from './templates.js';
@@ -84,6 +84,16 @@ export class Notifications implements OnModuleInit {
     };
     const maxAttempts = isText(message) ? ATTEMPTS_BY_SMS : expiresAt ? ATTEMPTS_IF_EXPIRING : ATTEMPTS;
     await this.jobs.enqueue(tx, 'send-message', job, { maxAttempts });
+  }
+
+  /** Tells a user by mail, where he has an address. */
+  async tell(
+    tx: EntityManager,
+    { id: userId, email, locale }: { id: string; email: string | null; locale: string | null },
+    notice: Notice,
+  ): Promise<void> {
+    if (email === null) return;
+    await this.enqueue(tx, { ...notice, to: email }, { locale, userId });
   }
 
   private async deliver(job: Job, { attempt, lastAttempt }: JobAttempt): Promise<void> {

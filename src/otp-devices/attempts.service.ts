@@ -6,7 +6,7 @@ import type { Client } from '../audit/client.js';
 import { Config } from '../config/config.js';
 import { crashAt } from '../config/failpoints.js';
 import { SecretBox } from '../crypto/secret-box.js';
-import type { Message } from '../notifications/messages.js';
+import type { Notice } from '../notifications/messages.js';
 import { Notifications } from '../notifications/notifications.service.js';
 import { Problem } from '../problems/problem.js';
 import { MessageGuard } from '../throttling/message-guard.js';
@@ -139,7 +139,7 @@ export class Attempts {
     const used = await useCode(tx, device.id, next.recoveryCodeHashes);
     if (!used) throw new Error('A locked sheet lost a recovery code');
     await this.audit.record(tx, 'recovery-code.used', { userId: device.userId, client }, { left: used.left });
-    await this.tell(tx, device.userId, (to) => ({ kind: 'recovery-code-used', to, codesLeft: used.left }));
+    await this.tell(tx, device.userId, { kind: 'recovery-code-used', codesLeft: used.left });
   }
 
   private async recordFailure(
@@ -153,17 +153,16 @@ export class Attempts {
     await this.audit.record(tx, 'second-factor.failed', { userId, client }, { method: type, reason, failures });
     if (NOBODYS_YET.includes(spent.purpose)) return;
     // Once in a row of failures each, not at every one: whoever guesses must not be able to flood the owner's mailbox.
-    if (failures === FAILURES_BEFORE_PAUSE) await this.tell(tx, userId, (to) => ({ kind: 'wrong-codes', to }));
+    if (failures === FAILURES_BEFORE_PAUSE) await this.tell(tx, userId, { kind: 'wrong-codes' });
     if (failures !== FAILURES_BEFORE_DISABLED) return;
     await this.audit.record(tx, 'device.disabled', { userId, client }, { deviceId, method: type });
     const deviceName = device?.name ?? '';
-    await this.tell(tx, userId, (to) => ({ kind: 'device-disabled', to, deviceType: type, deviceName }));
+    await this.tell(tx, userId, { kind: 'device-disabled', deviceType: type, deviceName });
   }
 
-  /** By mail, where the user has an address. */
-  private async tell(tx: EntityManager, userId: string, messageTo: (email: string) => Message): Promise<void> {
+  private async tell(tx: EntityManager, userId: string, notice: Notice): Promise<void> {
     const user = await this.users.findActive(userId, tx);
-    if (user?.email) await this.notifications.enqueue(tx, messageTo(user.email), { locale: user.locale, userId });
+    if (user) await this.notifications.tell(tx, user, notice);
   }
 
   /** The account's own address is proved by the first code that comes back from it. */

@@ -236,11 +236,7 @@ export class Devices {
     const made = this.recoveryCodes.generate(deviceId, this.config.twoFactor.recoveryCodeCount);
     await replaceSheet(tx, { deviceId, userId, hashes: made.map(({ hash }) => hash) });
     await this.audit.record(tx, 'recovery-codes.created', { userId, client }, {});
-    const user = await this.users.getActive(userId, tx);
-    if (user.email) {
-      const message = { kind: 'recovery-codes-created', to: user.email } as const;
-      await this.notifications.enqueue(tx, message, { locale: user.locale, userId });
-    }
+    await this.notifications.tell(tx, await this.users.getActive(userId, tx), { kind: 'recovery-codes-created' });
     return { deviceId, codes: made.map(({ code }) => code) };
   }
 
@@ -271,12 +267,10 @@ export class Devices {
     tx: EntityManager,
     userId: string,
     kind: 'device-added' | 'device-removed',
-    device: OtpDevice,
+    { type: deviceType, name: deviceName }: OtpDevice,
   ): Promise<void> {
     const user = await this.users.getActive(userId, tx);
-    if (!user.email) return;
-    const message = { kind, to: user.email, deviceType: device.type, deviceName: device.name };
-    await this.notifications.enqueue(tx, message, { locale: user.locale, userId });
+    await this.notifications.tell(tx, user, { kind, deviceType, deviceName });
   }
 }
 

@@ -121,16 +121,15 @@ export class OwnIdentity {
   /** Links and codes that went to the old address become void, and it is told: whoever lost his session sees it there. */
   private async afterAddress(
     tx: EntityManager,
-    { id: userId, email, locale }: User,
+    user: User,
     field: 'email' | 'phoneNumber',
     removed: boolean,
     client: Client,
   ): Promise<void> {
-    await bumpEpoch(tx, userId);
-    await this.audit.record(tx, 'user.address-changed', { userId, client }, { field, removed });
-    if (email === null) return;
-    const message = { kind: 'address-changed', to: email, deviceType: DEVICE_TYPES[field], removed } as const;
-    await this.notifications.enqueue(tx, message, { locale, userId });
+    await bumpEpoch(tx, user.id);
+    await this.audit.record(tx, 'user.address-changed', { userId: user.id, client }, { field, removed });
+    const deviceType = DEVICE_TYPES[field];
+    await this.notifications.tell(tx, user, { kind: 'address-changed', deviceType, removed });
   }
 }
 

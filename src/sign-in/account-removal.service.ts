@@ -34,12 +34,7 @@ export class AccountRemoval {
       await deleteUser(tx, userId);
       if (user.active && user.roles.includes('admin')) await this.rules.requireAdminLeft(tx);
       await this.audit.record(tx, 'user.deleted', { userId, ...by }, {});
-      if (user.email === null) return;
-      await this.notifications.enqueue(
-        tx,
-        { kind: 'account-deleted', to: user.email },
-        { locale: user.locale, userId },
-      );
+      await this.notifications.tell(tx, user, { kind: 'account-deleted' });
     });
   }
 }

@@ -80,9 +80,7 @@ export class PasswordReset {
     crashAt('resetting-password');
     await this.tokens.endSessionsOf(tx, userId, 'password_reset', { client });
     await this.audit.record(tx, 'user.password-reset', { userId, client }, {});
-    const { email, locale } = await this.users.getActive(userId, tx);
-    if (email === null) return;
-    await this.notifications.enqueue(tx, { kind: 'password-changed', to: email }, { locale, userId });
+    await this.notifications.tell(tx, await this.users.getActive(userId, tx), { kind: 'password-changed' });
   }
 }
 

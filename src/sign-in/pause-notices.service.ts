@@ -39,9 +39,8 @@ export class PauseNotices implements OnModuleInit {
   private async tell({ id, sealed }: Tasks['tell-of-pause']): Promise<void> {
     const parsed = parseIdentifier(this.box.open(sealed, PURPOSE, id));
     const user = parsed && (await this.users.findByIdentifier(parsed));
-    if (!user?.active || user.email === null) return;
+    if (!user?.active) return;
     // Past the limit of the mailbox: a stranger must not use up the codes of its owner. Only the first pause in a row is told.
-    const { id: userId, email: to, locale } = user;
-    await this.notifications.enqueue(this.db, { kind: 'wrong-passwords', to }, { locale, userId });
+    await this.notifications.tell(this.db, user, { kind: 'wrong-passwords' });
   }
 }

@@ -51,8 +51,6 @@ export class Refresh {
 
   private async tell(tx: EntityManager, userId: string): Promise<void> {
     const user = await this.users.findActive(userId, tx);
-    if (!user?.email) return;
-    const message = { kind: 'refresh-token-reused', to: user.email } as const;
-    await this.notifications.enqueue(tx, message, { locale: user.locale, userId });
+    if (user) await this.notifications.tell(tx, user, { kind: 'refresh-token-reused' });
   }
 }

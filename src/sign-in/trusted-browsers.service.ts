@@ -61,10 +61,7 @@ export class TrustedBrowsers {
       method,
     });
     await this.audit.record(tx, 'browser.trusted', { userId, client }, {});
-    if (user.email) {
-      const message = { kind: 'browser-trusted', to: user.email, browser: client.userAgent ?? '' } as const;
-      await this.notifications.enqueue(tx, message, { locale: user.locale, userId });
-    }
+    await this.notifications.tell(tx, user, { kind: 'browser-trusted', browser: client.userAgent ?? '' });
     return token;
   }
 

@@ -77,29 +77,21 @@ export class Identities {
       if (!removed) throw new Problem('not_found');
       if (!this.canSignIn(user, await findIdentitiesOf(tx, userId))) throw new Problem('last_way_in');
       await this.audit.record(tx, 'identity.disconnected', { userId, client }, { provider });
-      if (user.email === null) return;
-      await this.notifications.enqueue(
-        tx,
-        { kind: 'identity-disconnected', to: user.email, provider: this.displayNameOf(provider) },
-        { locale: user.locale, userId },
-      );
+      const name = this.displayNameOf(provider);
+      await this.notifications.tell(tx, user, { kind: 'identity-disconnected', provider: name });
     });
   }
 
   /** A new way in is never added in silence. */
   async tellConnected(
     tx: EntityManager,
-    { id: userId, email, locale }: User,
+    user: User,
     { provider }: Proved,
     { linked, client }: { linked: boolean; client: Client },
   ): Promise<void> {
-    await this.audit.record(tx, 'identity.connected', { userId, client }, { provider: provider.name, linked });
-    if (email === null) return;
-    await this.notifications.enqueue(
-      tx,
-      { kind: 'identity-connected', to: email, provider: provider.displayName },
-      { locale, userId },
-    );
+    const { name, displayName } = provider;
+    await this.audit.record(tx, 'identity.connected', { userId: user.id, client }, { provider: name, linked });
+    await this.notifications.tell(tx, user, { kind: 'identity-connected', provider: displayName });
   }
 
   /** By a password, by a code or link to what he has proved to read, or by another provider that is still configured. */

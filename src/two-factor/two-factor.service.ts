@@ -109,9 +109,8 @@ export class TwoFactor {
   }
 
   private async tell(tx: EntityManager, userId: string, method: string | null): Promise<void> {
-    const { email, locale } = await tx.findOneByOrFail(User, { id: userId });
-    if (email === null) return;
-    await this.notifications.enqueue(tx, { kind: 'factor-changed', to: email, method }, { locale, userId });
+    const user = await tx.findOneByOrFail(User, { id: userId });
+    await this.notifications.tell(tx, user, { kind: 'factor-changed', method });
   }
 
   /** From now on the user is asked for this method first; null: as the policy says. */

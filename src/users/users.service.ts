@@ -146,13 +146,7 @@ export class Users {
       if (!(await replacePassword(tx, id, user.passwordHash ?? '', newHash))) throw new Problem('invalid_credentials');
       await this.tokens.endSessionsOf(tx, id, 'password_changed', { client }, sessionId);
       await this.audit.record(tx, 'user.password-changed', { userId: id, sessionId, client }, {});
-      if (user.email) {
-        await this.notifications.enqueue(
-          tx,
-          { kind: 'password-changed', to: user.email },
-          { locale: user.locale, userId: id },
-        );
-      }
+      await this.notifications.tell(tx, user, { kind: 'password-changed' });
     });
   }
 
