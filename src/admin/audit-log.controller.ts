@@ -10,8 +10,7 @@ import { Audit } from '../audit/audit.service.js';
 import { CurrentClient, type Client } from '../audit/client.js';
 import { ReadReplicas } from '../database/read-replicas.js';
 import { NeverRepeated, repeatIfCut } from '../database/repeat-reads.js';
-import { pageOf, readCursor } from '../paging/page.js';
-import { Problem } from '../problems/problem.js';
+import { invalidCursor, pageOf, readCursor } from '../paging/page.js';
 import { AdminsOnly, CurrentUser } from '../tokens/access.js';
 import type { AccessPrincipal } from '../tokens/principal.js';
 import {
@@ -94,7 +93,5 @@ function placeOf(cursor: string | undefined): EventPlace | null {
   if (!key) return null;
   const [at = null, id = null] = key;
   if (at !== null && isTime(at) && id !== null && isUUID(id)) return { at, id };
-  throw new Problem('validation_failed', {
-    errors: [{ field: 'cursor', messages: ['must be the nextCursor of an earlier page'] }],
-  });
+  throw invalidCursor();
 }

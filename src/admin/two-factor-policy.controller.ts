@@ -2,7 +2,7 @@ import { Body, Controller, Delete, Get, HttpCode, Param, Post, Put } from '@nest
 import { ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiParam, ApiTags } from '@nestjs/swagger';
 import { CurrentClient, type Client } from '../audit/client.js';
 import { Problems } from '../problems/answers.js';
-import { Problem } from '../problems/problem.js';
+import { invalidField } from '../problems/problem.js';
 import { AdminsOnly, CurrentUser, RequiresFresh } from '../tokens/access.js';
 import { EndsSessions } from '../tokens/ends-sessions.js';
 import type { AccessPrincipal } from '../tokens/principal.js';
@@ -155,6 +155,5 @@ function scopeOf({ level, role, userId }: ProposedRuleDto): RuleScope {
 
 function roleOf(role: string): string {
   if (ROLE_NAME.test(role)) return role;
-  const messages = ['must be a role’s name: lower-case letters, digits, - and _, beginning with a letter'];
-  throw new Problem('validation_failed', { errors: [{ field: 'role', messages }] });
+  throw invalidField('role', 'must be a role’s name: lower-case letters, digits, - and _, beginning with a letter');
 }

@@ -4,7 +4,7 @@ import { InjectEntityManager } from '@nestjs/typeorm';
 import type { EntityManager } from 'typeorm';
 import { CurrentClient, type Client } from '../audit/client.js';
 import { Problems } from '../problems/answers.js';
-import { Problem } from '../problems/problem.js';
+import { invalidField, Problem } from '../problems/problem.js';
 import { AdminsOnly, CurrentUser, RequiresFresh } from '../tokens/access.js';
 import { EndsSessions } from '../tokens/ends-sessions.js';
 import type { AccessPrincipal } from '../tokens/principal.js';
@@ -113,10 +113,11 @@ export class UserTwoFactorController {
   }
 
   private async usersOf({ userIds, filter }: BulkRuleDto): Promise<string[]> {
-    if ((userIds === undefined) === (filter === undefined)) throw refused('userIds', 'send either userIds or filter');
+    if ((userIds === undefined) === (filter === undefined))
+      throw invalidField('userIds', 'send either userIds or filter');
     if (userIds !== undefined) return userIds;
     const found = await findActiveUserIds(this.db, this.configured.rule.required, filter ?? {}, BULK_LIMIT + 1);
-    if (found.length > BULK_LIMIT) throw refused('filter', `finds more than ${BULK_LIMIT} users; narrow it`);
+    if (found.length > BULK_LIMIT) throw invalidField('filter', `finds more than ${BULK_LIMIT} users; narrow it`);
     return found;
   }
 }
@@ -127,8 +128,4 @@ function deadlineToCome(rule: { deadline: Date | null; inForce: boolean } | null
 
 function dateOf(text: string | null): Date | null {
   return text === null ? null : new Date(text);
-}
-
-function refused(field: string, message: string): Problem {
-  return new Problem('validation_failed', { errors: [{ field, messages: [message] }] });
 }

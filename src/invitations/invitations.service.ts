@@ -9,7 +9,7 @@ import { Config } from '../config/config.js';
 import { IdentityRules } from '../identity-rules/identity-rules.service.js';
 import { matchLocale } from '../notifications/locale.js';
 import { invalidCursor, pageOf, readCursor, type Page, type PageQueryDto } from '../paging/page.js';
-import { Problem } from '../problems/problem.js';
+import { invalidField, Problem } from '../problems/problem.js';
 import { AccessDemands } from '../tokens/access-demands.js';
 import type { AccessPrincipal } from '../tokens/principal.js';
 import { RequirementRules } from '../two-factor/requirement-rules.service.js';
@@ -170,11 +170,11 @@ export class Invitations {
     { email, phoneNumber }: InviteDto,
     client: Client,
   ): Promise<{ email: string | null; address: string }> {
-    if (email !== undefined && phoneNumber !== undefined) throw invalid('phoneNumber', 'cannot go with an email');
+    if (email !== undefined && phoneNumber !== undefined) throw invalidField('phoneNumber', 'cannot go with an email');
     const { driver } = this.config.sms;
     // The provider of `twilio-verify` sends its own codes and nothing else.
     if (phoneNumber !== undefined && (driver === null || driver === 'twilio-verify')) {
-      throw invalid('phoneNumber', 'cannot be invited: this service sends no text messages; use email');
+      throw invalidField('phoneNumber', 'cannot be invited: this service sends no text messages; use email');
     }
     const identity = this.users.readIdentity({ email, phoneNumber });
     const named = { email: identity.emailCanonical, phoneNumber: identity.phoneNumber, ip: client.ip };
@@ -189,8 +189,4 @@ function byOf({ userId }: AccessPrincipal, inviterId: string | null, client: Cli
 
 function tooMany(retryAfter: number): Problem {
   return new Problem('too_many_invitations', { retryAfter });
-}
-
-function invalid(field: string, message: string): Problem {
-  return new Problem('validation_failed', { errors: [{ field, messages: [message] }] });
 }

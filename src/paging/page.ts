@@ -1,7 +1,7 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { Transform } from 'class-transformer';
 import { IsInt, IsOptional, IsString, Max, MaxLength, Min } from 'class-validator';
-import { Problem } from '../problems/problem.js';
+import { invalidField, type Problem } from '../problems/problem.js';
 
 const MAX_LIMIT = 200;
 
@@ -74,9 +74,7 @@ function isPart(part: unknown): part is string | null {
 }
 
 export function invalidCursor(): Problem {
-  return new Problem('validation_failed', {
-    errors: [{ field: 'cursor', messages: ['must be the nextCursor of an earlier page'] }],
-  });
+  return invalidField('cursor', 'must be the nextCursor of an earlier page');
 }
 
 function parse(text: string): unknown {

@@ -28,3 +28,8 @@ export class Problem extends Error {
     this.status = catalogue[code].status;
   }
 }
+
+/** What is wrong with one field. */
+export function invalidField(field: string, message: string): Problem {
+  return new Problem('validation_failed', { errors: [{ field, messages: [message] }] });
+}

@@ -12,7 +12,7 @@ import { Devices } from '../otp-devices/devices.service.js';
 import { Methods } from '../otp-devices/methods/registry.js';
 import { OwnAddresses } from '../otp-devices/own-addresses.service.js';
 import { problemOf } from '../otp-devices/refusal.js';
-import { Problem } from '../problems/problem.js';
+import { invalidField, Problem } from '../problems/problem.js';
 import { SignInPipeline, type Outcome } from '../sign-in/pipeline.js';
 import type { SignInResult } from '../sign-in/sign-in.dto.js';
 import { TokenSigner } from '../tokens/token.signer.js';
@@ -150,15 +150,11 @@ export class VerifiedRegistration implements OnModuleInit {
     const email = identifying.email ? emailCanonical : null;
     const phone = identifying.phone ? phoneNumber : null;
     if (email !== null && phone !== null)
-      throw oneAddress('phoneNumber', 'can be added once the e-mail address is proved');
+      throw invalidField('phoneNumber', 'can be added once the e-mail address is proved');
     if (email !== null) return { type: 'email', address: email };
     if (phone !== null && !this.methods.find('sms'))
-      throw oneAddress('phoneNumber', 'cannot be proved: no text messages are sent');
+      throw invalidField('phoneNumber', 'cannot be proved: no text messages are sent');
     if (phone !== null) return { type: 'sms', address: phone };
-    throw oneAddress(identifying.email ? 'email' : 'phoneNumber', 'is required: a code is sent to it');
+    throw invalidField(identifying.email ? 'email' : 'phoneNumber', 'is required: a code is sent to it');
   }
-}
-
-function oneAddress(field: string, message: string): Problem {
-  return new Problem('validation_failed', { errors: [{ field, messages: [message] }] });
 }

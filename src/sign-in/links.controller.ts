@@ -3,7 +3,7 @@ import { ApiAcceptedResponse, ApiNoContentResponse, ApiOkResponse, ApiOperation,
 import type { FastifyRequest } from 'fastify';
 import { CurrentClient, type Client } from '../audit/client.js';
 import { Problems } from '../problems/answers.js';
-import { Problem } from '../problems/problem.js';
+import { invalidField } from '../problems/problem.js';
 import { ThrottledAs } from '../throttling/ip-throttle.guard.js';
 import { Public } from '../tokens/access.js';
 import { EndsSessions } from '../tokens/ends-sessions.js';
@@ -98,8 +98,7 @@ export class LinksController {
     @CurrentClient() client: Client,
   ): Promise<void> {
     if (token !== undefined && code === undefined) return this.reset.withLink(token, newPassword, client);
-    if (token !== undefined)
-      throw new Problem('validation_failed', { errors: [{ field: 'code', messages: ['cannot go with a token'] }] });
+    if (token !== undefined) throw invalidField('code', 'cannot go with a token');
     await this.reset.withCode(identifier ?? '', code ?? '', newPassword, client);
   }
 }

@@ -4,7 +4,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { CurrentClient, type Client } from '../audit/client.js';
 import { Config } from '../config/config.js';
 import { Problems } from '../problems/answers.js';
-import { Problem } from '../problems/problem.js';
+import { invalidField } from '../problems/problem.js';
 import { ThrottledAs } from '../throttling/ip-throttle.guard.js';
 import { Accepts, CurrentUser, Public } from '../tokens/access.js';
 import { EndsSessions } from '../tokens/ends-sessions.js';
@@ -64,8 +64,7 @@ export class SignInController {
   ): Promise<SignInResult> {
     if (code === undefined) return this.signIn.withPassword(identifier, password ?? '', trustedBrowserToken, client);
     // One of the two: with both nobody could say which one was proved.
-    if (password !== undefined)
-      throw new Problem('validation_failed', { errors: [{ field: 'code', messages: ['cannot go with a password'] }] });
+    if (password !== undefined) throw invalidField('code', 'cannot go with a password');
     return this.signIn.withCode(identifier, code, client);
   }
 
@@ -128,9 +127,7 @@ export class SignInController {
   ): Promise<AskedDto> {
     if (codeToken !== undefined && identifier === undefined) return this.signIn.askAgain(codeToken, deviceId);
     if (codeToken !== undefined || deviceId !== undefined) {
-      throw new Problem('validation_failed', {
-        errors: [{ field: 'identifier', messages: ['cannot go with a code token or a device'] }],
-      });
+      throw invalidField('identifier', 'cannot go with a code token or a device');
     }
     await this.codeRequests.requireAllowed(request, identifier ?? '');
     return { resendIn: await this.proofs.requestCode(identifier ?? '', channel, client) };

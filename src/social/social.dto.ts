@@ -1,6 +1,6 @@
 import { ApiProperty } from '@nestjs/swagger';
 import { IsString, Matches, MaxLength, MinLength, ValidateIf } from 'class-validator';
-import { Problem } from '../problems/problem.js';
+import { invalidField } from '../problems/problem.js';
 import type { IdentityProof } from './provider.js';
 import type { ConnectedIdentity } from './social-identities.queries.js';
 
@@ -226,10 +226,7 @@ export function toIdentityDto({ provider, issuer, email, createdAt, lastUsedAt }
 export function toProof(body: SocialProofDto): IdentityProof {
   const { code, redirectUri = '', codeVerifier = '', issuer = null, idToken, accessToken, nonce = '' } = body;
   const brought = (['code', 'idToken', 'accessToken'] as const).filter((field) => body[field] !== undefined);
-  if (brought.length > 1) {
-    const message = `cannot go with ${brought[0]}`;
-    throw new Problem('validation_failed', { errors: [{ field: brought[1] ?? '', messages: [message] }] });
-  }
+  if (brought.length > 1) throw invalidField(brought[1] ?? '', `cannot go with ${brought[0]}`);
   if (code !== undefined) return { kind: 'code', code, redirectUri, codeVerifier, issuer, nonce };
   if (idToken !== undefined) return { kind: 'idToken', idToken, nonce };
   return { kind: 'accessToken', accessToken: accessToken ?? '' };

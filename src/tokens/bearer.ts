@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify';
 import type { Config } from '../config/config.js';
-import { Problem } from '../problems/problem.js';
+import { invalidField } from '../problems/problem.js';
 import { ACCESS_COOKIE, readAuthCookie, REFRESH_COOKIE } from './auth-cookies.js';
 import type { RefreshTokenDto } from './tokens.dto.js';
 
@@ -15,5 +15,5 @@ export function bearerOf(request: FastifyRequest, { tokens }: Config): string | 
 export function refreshTokenOf(request: FastifyRequest, { refreshToken }: RefreshTokenDto, { tokens }: Config): string {
   if (refreshToken !== undefined) return refreshToken;
   if (tokens.authCookies) return readAuthCookie(request, REFRESH_COOKIE) ?? '';
-  throw new Problem('validation_failed', { errors: [{ field: 'refreshToken', messages: ['is required'] }] });
+  throw invalidField('refreshToken', 'is required');
 }

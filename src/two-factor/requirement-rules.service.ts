@@ -6,7 +6,7 @@ import { Audit, type By } from '../audit/audit.service.js';
 import { allowSeconds } from '../database/patience.js';
 import { rowsOf } from '../database/sql.js';
 import { JobRunner } from '../jobs/job-runner.js';
-import { Problem, type FieldError } from '../problems/problem.js';
+import { invalidField, Problem } from '../problems/problem.js';
 import { User } from '../users/user.entity.js';
 import { bumpEpoch } from '../users/user.queries.js';
 import { ConfiguredPolicy, toRule } from './configured-policy.js';
@@ -213,7 +213,7 @@ export class RequirementRules implements OnModuleInit {
     const unknown = methods?.filter((method) => !this.configured.trusted.includes(method)) ?? [];
     if (unknown.length === 0) return;
     const message = `${unknown.join(', ')} is not trusted by the configuration (TWO_FACTOR_TRUSTED_METHODS)`;
-    throw invalid({ field: 'methods', messages: [message] });
+    throw invalidField('methods', message);
   }
 }
 
@@ -232,12 +232,5 @@ function plain({ required, methods, deadline }: RuleDemand) {
 }
 
 function deadlinePassed(): Problem {
-  return invalid({
-    field: 'deadline',
-    messages: ['must be in the future; leave it out for a rule that holds at once'],
-  });
-}
-
-function invalid(error: FieldError): Problem {
-  return new Problem('validation_failed', { errors: [error] });
+  return invalidField('deadline', 'must be in the future; leave it out for a rule that holds at once');
 }
