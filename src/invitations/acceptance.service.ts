@@ -5,7 +5,7 @@ import { Audit } from '../audit/audit.service.js';
 import type { Client } from '../audit/client.js';
 import { crashAt } from '../config/failpoints.js';
 import { Problem } from '../problems/problem.js';
-import { SignInPipeline } from '../sign-in/pipeline.js';
+import { resultOf, SignInPipeline } from '../sign-in/pipeline.js';
 import type { SignInResult } from '../sign-in/sign-in.dto.js';
 import type { AccessPrincipal } from '../tokens/principal.js';
 import { Tokens } from '../tokens/tokens.service.js';
@@ -65,8 +65,7 @@ export class Acceptance {
       await this.messages.tellInviter(tx, invitation);
       return this.pipeline.decide(tx, user.id, { proof: channelOf(invitation) }, client);
     });
-    if (!outcome.ok) throw new Problem(outcome.code);
-    return outcome.result;
+    return resultOf(outcome);
   }
 
   /** The account that accepts: the address's own or, where it has none, a new one. */

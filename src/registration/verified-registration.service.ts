@@ -13,7 +13,7 @@ import { Methods } from '../otp-devices/methods/registry.js';
 import { OwnAddresses } from '../otp-devices/own-addresses.service.js';
 import { problemOf } from '../otp-devices/refusal.js';
 import { invalidField, Problem } from '../problems/problem.js';
-import { SignInPipeline, type Outcome } from '../sign-in/pipeline.js';
+import { resultOf, SignInPipeline, type Outcome } from '../sign-in/pipeline.js';
 import type { SignInResult } from '../sign-in/sign-in.dto.js';
 import { TokenSigner } from '../tokens/token.signer.js';
 import { toDeviceSummary } from '../two-factor/two-factor.dto.js';
@@ -108,8 +108,7 @@ export class VerifiedRegistration implements OnModuleInit {
     );
     if (!answer.ok) throw problemOf(answer.refusal);
     if (answer.value === 'taken') throw new Problem('identity_taken');
-    if (!answer.value.ok) throw new Problem(answer.value.code);
-    return answer.value.result;
+    return resultOf(answer.value);
   }
 
   async removeOverdue(): Promise<void> {

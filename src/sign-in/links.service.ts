@@ -6,7 +6,7 @@ import { Problem } from '../problems/problem.js';
 import { markEmailVerified } from '../users/user.queries.js';
 import { Users } from '../users/users.service.js';
 import { consumeLink, findOpenLink, type LinkPurpose } from './links.queries.js';
-import { SignInPipeline } from './pipeline.js';
+import { resultOf, SignInPipeline } from './pipeline.js';
 import { linkHash } from './sent-proofs.service.js';
 import type { SignInResult } from './sign-in.dto.js';
 
@@ -26,8 +26,7 @@ export class Links {
       await this.proveAddress(tx, userId);
       return this.pipeline.decide(tx, userId, { proof: 'email' }, client);
     });
-    if (!outcome.ok) throw new Problem(outcome.code);
-    return outcome.result;
+    return resultOf(outcome);
   }
 
   /** Whose a link is that can still be used; nothing happens to it. */

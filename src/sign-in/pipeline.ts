@@ -1,5 +1,4 @@
 import { Injectable } from '@nestjs/common';
-import { InjectEntityManager } from '@nestjs/typeorm';
 import type { EntityManager } from 'typeorm';
 import { Audit } from '../audit/audit.service.js';
 import type { Client } from '../audit/client.js';
@@ -36,6 +35,12 @@ export type FirstFactor =
 
 export type Outcome = { ok: true; result: SignInResult } | { ok: false; code: 'two_factor_not_configured' };
 
+/** Outside of the transaction: thrown within it, a refusal would give back what was consumed. */
+export function resultOf(outcome: Outcome): SignInResult {
+  if (outcome.ok) return outcome.result;
+  throw new Problem(outcome.code);
+}
+
 /**
  * The pipeline behind every way in. A way in only proves an identity; what follows is decided here, and only here may
  * a session begin. A new way in cannot forget the second factor.
@@ -43,7 +48,6 @@ export type Outcome = { ok: true; result: SignInResult } | { ok: false; code: 't
 @Injectable()
 export class SignInPipeline {
   constructor(
-    @InjectEntityManager() private readonly db: EntityManager,
     private readonly users: Users,
     private readonly twoFactor: TwoFactor,
     private readonly devices: Devices,
@@ -54,13 +58,6 @@ export class SignInPipeline {
     private readonly trustedBrowsers: TrustedBrowsers,
     private readonly audit: Audit,
   ) {}
-
-  /** Every way in ends here once it has proved who somebody is. */
-  async afterFirstFactor(userId: string, first: FirstFactor, client: Client): Promise<SignInResult> {
-    const outcome = await this.db.transaction((tx) => this.decide(tx, userId, first, client));
-    if (outcome.ok) return outcome.result;
-    throw new Problem(outcome.code);
-  }
 
   /** After a device was proved, in the transaction that consumed its challenge. */
   async afterSecondFactor(tx: EntityManager, proof: Proof, client: Client): Promise<SignInResult> {
@@ -81,8 +78,8 @@ export class SignInPipeline {
   }
 
   /**
-   * The same within the transaction that consumed what was proved (a code, a link). A refusal is returned, not thrown:
-   * an exception would give back what was consumed.
+   * After a first factor was proved, in the transaction that consumed what proved it, such as a code or a link. A refusal
+   * is returned, not thrown: an exception would give back what was consumed.
    */
   async decide(tx: EntityManager, userId: string, first: FirstFactor, client: Client): Promise<Outcome> {
     // Held until the end: a device that is enrolled meanwhile must be asked, and a password that is changed meanwhile

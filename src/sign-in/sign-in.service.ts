@@ -25,7 +25,7 @@ import { renewHash } from '../users/user.queries.js';
 import { Users } from '../users/users.service.js';
 import type { AskedDto, SecondFactorDto } from './codes.dto.js';
 import { PauseNotices } from './pause-notices.service.js';
-import { SignInPipeline, type Outcome } from './pipeline.js';
+import { resultOf, SignInPipeline, type Outcome } from './pipeline.js';
 import type { SignInResult } from './sign-in.dto.js';
 import { TrustedBrowsers } from './trusted-browsers.service.js';
 
@@ -71,7 +71,8 @@ export class SignIn {
     }
     await this.passwordFailures.forgive(this.db, key);
     const passwordHash = await this.renewedHash(user.id, user.passwordHash ?? '', password);
-    return this.pipeline.afterFirstFactor(user.id, { proof: 'password', passwordHash, trustedBrowserToken }, client);
+    const first = { proof: 'password', passwordHash, trustedBrowserToken } as const;
+    return resultOf(await this.db.transaction((tx) => this.pipeline.decide(tx, user.id, first, client)));
   }
 
   /**
@@ -91,8 +92,7 @@ export class SignIn {
       throw new Problem('invalid_credentials');
     }
     await this.passwordFailures.forgive(this.db, key);
-    if (!answer.ok) throw new Problem(answer.code);
-    return answer.result;
+    return resultOf(answer);
   }
 
   /** The second step: a code for the code token's challenge. */

@@ -7,7 +7,7 @@ import { Config } from '../config/config.js';
 import { IdentityRules } from '../identity-rules/identity-rules.service.js';
 import { matchLocale } from '../notifications/locale.js';
 import { Problem } from '../problems/problem.js';
-import { SignInPipeline } from '../sign-in/pipeline.js';
+import { resultOf, SignInPipeline } from '../sign-in/pipeline.js';
 import type { SignInResult } from '../sign-in/sign-in.dto.js';
 import { User } from '../users/user.entity.js';
 import { markEmailVerified, newUser } from '../users/user.queries.js';
@@ -59,8 +59,7 @@ export class SocialSignIn {
       await fillNames(tx, userId, proved);
       return this.pipeline.decide(tx, userId, { proof: 'social' }, client);
     });
-    if (!outcome.ok) throw new Problem(outcome.code);
-    return outcome.result;
+    return resultOf(outcome);
   }
 
   /** Whoever comes for the first time has to pass the operator's rules, before a transaction: a refusal is recorded. */
