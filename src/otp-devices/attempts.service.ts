@@ -11,7 +11,7 @@ import { Notifications } from '../notifications/notifications.service.js';
 import { Problem } from '../problems/problem.js';
 import { MessageGuard } from '../throttling/message-guard.js';
 import type { MethodType } from '../two-factor/policy.js';
-import { markEmailVerified, markPhoneVerified } from '../users/user.queries.js';
+import { holdUser, markEmailVerified, markPhoneVerified } from '../users/user.queries.js';
 import { Users } from '../users/users.service.js';
 import type { ChallengePurpose } from './challenge.entity.js';
 import {
@@ -20,7 +20,6 @@ import {
   FAILURES_BEFORE_PAUSE,
   findChallengeState,
   giveBackAttempt,
-  lockUser,
   spendAttempt,
   type SpentAttempt,
 } from './challenge.queries.js';
@@ -77,7 +76,7 @@ export class Attempts {
     const remote = await this.askProvider(spent, code);
     return this.db.transaction(async (tx): Promise<Answer<T>> => {
       // The user before anything of his, here and everywhere: in two orders two requests could wait for each other.
-      await lockUser(tx, spent.userId);
+      await holdUser(tx, spent.userId);
       const device = await lockDevice(tx, spent.deviceId);
       const verdict =
         device && !spent.disabled

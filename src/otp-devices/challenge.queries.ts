@@ -19,15 +19,7 @@ export interface NewChallenge {
 }
 
 /**
- * Waits for, and holds, the user's row: what is counted per user is counted one at a time. The weaker lock holds off
- * every change of the row, but not the foreign keys that point to it.
- */
-export async function lockUser(tx: EntityManager, userId: string): Promise<void> {
-  await rowsOf(tx, 'SELECT 1 FROM users WHERE id = $1 FOR NO KEY UPDATE', [userId]);
-}
-
-/**
- * Inserts a challenge. Call it under {@link lockUser}.
+ * Inserts a challenge. Call it while the user's row is held.
  * @returns its expiry, and the user's language for what is sent; null where `maxActive` others of the same purpose are open
  */
 export function insertChallenge(

@@ -11,11 +11,11 @@ import { MessageGuard } from '../throttling/message-guard.js';
 import { sendProblem, type RefusedSend, type SendPermission } from '../throttling/send-permission.js';
 import { destinationOf } from '../users/destination.js';
 import { Owners } from '../users/owners.service.js';
+import { holdUser } from '../users/user.queries.js';
 import type { ChallengePurpose } from './challenge.entity.js';
 import {
   findChallengeState,
   insertChallenge,
-  lockUser,
   retargetChallenge,
   secondsUntilOneExpires,
   type ChallengeState,
@@ -112,7 +112,7 @@ export class Challenges {
    * @throws Problem code_recently_sent, too_many_messages, messages_paused
    */
   async askAgain(tx: EntityManager, challengeId: string, device: OtpDevice): Promise<Answer<number>> {
-    await lockUser(tx, device.userId);
+    await holdUser(tx, device.userId);
     const state = await findChallengeState(tx, challengeId);
     if (!state) return { ok: false, refusal: { reason: 'unknown' } };
     const closed = closedBecause(state, this.config.codes);
@@ -131,11 +131,6 @@ export class Challenges {
   /** Where a challenge stands; null where there is none. */
   findState(challengeId: string): Promise<ChallengeState | null> {
     return findChallengeState(this.db, challengeId);
-  }
-
-  /** The device that a challenge asks; null where there is no such challenge. */
-  async findDeviceId(challengeId: string): Promise<string | null> {
-    return (await findChallengeState(this.db, challengeId))?.deviceId ?? null;
   }
 
   /**

@@ -14,10 +14,10 @@ import type { Principal } from '../tokens/principal.js';
 import { isLastDevice, type MethodType, type RuleMethod } from '../two-factor/policy.js';
 import { TwoFactor } from '../two-factor/two-factor.service.js';
 import type { User } from '../users/user.entity.js';
-import { bumpEpoch } from '../users/user.queries.js';
+import { bumpEpoch, holdUser } from '../users/user.queries.js';
 import { Users } from '../users/users.service.js';
 import { Attempts, type Proof } from './attempts.service.js';
-import { findLatestChallenge, lockUser } from './challenge.queries.js';
+import { findLatestChallenge } from './challenge.queries.js';
 import { Challenges } from './challenges.service.js';
 import { DEVICE_SECRET } from './device-secret.js';
 import type { Method, ShownOnce } from './methods/method.js';
@@ -93,7 +93,7 @@ export class Devices {
     if (!created.ok) throw new Problem('validation_failed', { errors: created.errors });
     if (method.sends) await this.requireAllowed(method.type, created.address, client);
     return this.db.transaction(async (tx) => {
-      await lockUser(tx, userId);
+      await holdUser(tx, userId);
       const device = await insertPendingDevice(tx, {
         id: deviceId,
         userId,
@@ -118,7 +118,7 @@ export class Devices {
     if (!method.sends || device.confirmedAt !== null) throw new Problem('method_not_allowed');
     await this.requireAllowed(device.type, device.address, client);
     const resendIn = await this.db.transaction(async (tx) => {
-      await lockUser(tx, userId);
+      await holdUser(tx, userId);
       return this.askToConfirm(tx, device, method);
     });
     return resendIn ?? 0;
@@ -193,11 +193,6 @@ export class Devices {
       await this.audit.record(tx, 'device.removed', { userId, client }, { deviceId, method: device.type });
       if (device.confirmedAt !== null) await this.tell(tx, userId, 'device-removed', device);
     });
-  }
-
-  /** Holds the user's row: what is counted per user is counted one at a time. */
-  lockOwner(tx: EntityManager, userId: string): Promise<void> {
-    return lockUser(tx, userId);
   }
 
   /** The device of the account's own address, for the fallback and for codes without a password. */

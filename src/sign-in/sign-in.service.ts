@@ -164,8 +164,8 @@ export class SignIn {
   }
 
   private async switchDevice(challengeId: string, userId: string, deviceId: string): Promise<void> {
-    const current = await this.challenges.findDeviceId(challengeId);
-    if (current === deviceId) return;
+    const challenge = await this.challenges.findState(challengeId);
+    if (challenge?.deviceId === deviceId) return;
     const device = await this.deviceToAsk(challengeId, userId, deviceId);
     // What sends codes must be asked first; switching to it here would only waste the attempt.
     if (this.methods.get(device.type).sends) throw new Problem('invalid_code');

@@ -20,6 +20,7 @@ import { allowedDevices } from '../two-factor/policy.js';
 import { toDeviceSummary } from '../two-factor/two-factor.dto.js';
 import { TwoFactor } from '../two-factor/two-factor.service.js';
 import { Passwords } from '../users/password.js';
+import { holdUser } from '../users/user.queries.js';
 import { signedInKey, Users } from '../users/users.service.js';
 import type { AskedDto } from './codes.dto.js';
 import type { StepUpDto, SteppedUpDto } from './step-up.dto.js';
@@ -95,7 +96,7 @@ export class StepUp {
 
   private open(device: OtpDevice) {
     return this.db.transaction(async (tx) => {
-      await this.devices.lockOwner(tx, device.userId);
+      await holdUser(tx, device.userId);
       const opened = await this.challenges.open(tx, device, 'step_up');
       // Thrown in here, so that it is undone: a question without a code would supersede the one that was sent.
       if (opened.refused) throw sendProblem(opened.refused);

@@ -71,7 +71,7 @@ export class RequirementRules implements OnModuleInit {
   async put(scope: RuleScope, demand: RuleDemand, by: By): Promise<{ rule: RequirementRule; sessionsEnded: number }> {
     this.requireKnownMethods(demand.methods);
     return this.db.transaction(async (tx) => {
-      if (scope.level === 'user') await this.lockUser(tx, scope.userId);
+      if (scope.level === 'user') await this.voidSignInsOf(tx, scope.userId);
       else await allowSeconds(tx, PATIENCE_SECONDS);
       const stored = await putRule(tx, uuidv7(), scope, demand);
       if (!stored) throw deadlinePassed();
@@ -94,7 +94,7 @@ export class RequirementRules implements OnModuleInit {
     by: By,
   ): Promise<void> {
     const scope: RuleScope = { level: 'user', userId };
-    await this.lockUser(tx, userId);
+    await this.voidSignInsOf(tx, userId);
     const stored = await findUserRule(tx, userId);
     const raised = { ...(stored ? strictestOf(stored, demand) : demand), deadline: null };
     await putRule(tx, uuidv7(), scope, raised);
@@ -106,7 +106,7 @@ export class RequirementRules implements OnModuleInit {
   /** Takes a rule away; nothing happens where there is none. Less is demanded then, so no session ends. */
   async remove(scope: RuleScope, by: By): Promise<void> {
     await this.db.transaction(async (tx) => {
-      if (scope.level === 'user') await this.lockUser(tx, scope.userId);
+      if (scope.level === 'user') await this.voidSignInsOf(tx, scope.userId);
       if (await deleteRule(tx, scope)) await this.record(tx, scope, null, by);
     });
   }
@@ -201,8 +201,8 @@ export class RequirementRules implements OnModuleInit {
     await this.audit.record(tx, 'two-factor.rule-changed', { userId, ...by }, details);
   }
 
-  /** His open sign-ins become void: they were asked by the rules of before. */
-  private async lockUser(tx: EntityManager, userId: string): Promise<void> {
+  /** Sign-ins of his that are open were asked by the rules of before. His row is held from here on. */
+  private async voidSignInsOf(tx: EntityManager, userId: string): Promise<void> {
     const user = await tx.findOne(User, { where: { id: userId }, lock: { mode: 'for_no_key_update' } });
     if (!user) throw new Problem('not_found');
     await bumpEpoch(tx, userId);

@@ -22,6 +22,14 @@ export function lockUser(tx: EntityManager, id: string): Promise<User | null> {
   return firstRow<User>(tx, `${USER} WHERE id = $1 FOR UPDATE`, [id]);
 }
 
+/**
+ * Waits for, and holds, the user's row: what is counted per user is counted one at a time. The weaker lock holds off
+ * every change of the row, but not the foreign keys that point to it.
+ */
+export async function holdUser(tx: EntityManager, id: string): Promise<void> {
+  await rowsOf(tx, 'SELECT 1 FROM users WHERE id = $1 FOR NO KEY UPDATE', [id]);
+}
+
 /** Whom a canonical identifier names; an address that does not identify names nobody: several users may have it. */
 export function findIdentified(db: EntityManager, { kind, canonical }: Identifier): Promise<User | null> {
   const named = {
