@@ -4,7 +4,7 @@ import { CurrentClient, type Client } from '../audit/client.js';
 import { Problems } from '../problems/answers.js';
 import { Accepts, CurrentUser, RequiresFresh } from '../tokens/access.js';
 import { EndsSessions } from '../tokens/ends-sessions.js';
-import { EndsSession } from '../tokens/cookie-answers.js';
+import { ClearsCookies } from '../tokens/cookie-answers.js';
 import type { AccessPrincipal } from '../tokens/principal.js';
 import { AccountRemoval } from './account-removal.service.js';
 
@@ -18,7 +18,7 @@ export class AccountRemovalController {
   @Delete()
   @HttpCode(204)
   @Accepts('access')
-  @EndsSession()
+  @ClearsCookies()
   @RequiresFresh()
   @ApiOperation({
     operationId: 'deleteOwnAccount',

@@ -65,8 +65,8 @@ export const AnswersTokens = () =>
     ApiExtension(SETS_COOKIES_EXTENSION, true),
   );
 
-/** For handlers that end the session which they were called in, or one that their path names. */
-export const EndsSession = () =>
+/** For handlers that end the session which they were called in, or one that their path names: its cookies go with it. */
+export const ClearsCookies = () =>
   applyDecorators(UseInterceptors(CookiesOfTheEnded), ApiExtension(SETS_COOKIES_EXTENSION, true));
 
 function hasTokens(answer: unknown): answer is AnsweredTokens {

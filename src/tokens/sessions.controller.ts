@@ -5,7 +5,7 @@ import { Problems } from '../problems/answers.js';
 import { Problem } from '../problems/problem.js';
 import { Accepts, CurrentUser } from './access.js';
 import { EndsSessions } from './ends-sessions.js';
-import { EndsSession } from './cookie-answers.js';
+import { ClearsCookies } from './cookie-answers.js';
 import type { AccessPrincipal } from './principal.js';
 import { SessionListDto, toSessionDto } from './sessions.dto.js';
 import { Tokens } from './tokens.service.js';
@@ -28,7 +28,7 @@ export class SessionsController {
   @Delete(':id')
   @HttpCode(204)
   @Accepts('access')
-  @EndsSession()
+  @ClearsCookies()
   @ApiParam({
     name: 'id',
     format: 'uuid',
@@ -54,7 +54,7 @@ export class SessionsController {
   @Delete()
   @HttpCode(204)
   @Accepts('access')
-  @EndsSession()
+  @ClearsCookies()
   @ApiOperation({
     operationId: 'endMySessions',
     summary: 'Sign out everywhere',

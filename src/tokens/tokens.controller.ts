@@ -7,7 +7,7 @@ import { Public } from './access.js';
 import { EndsSessions } from './ends-sessions.js';
 import { AccessReader } from './access-reader.js';
 import { refreshTokenOf } from './bearer.js';
-import { EndsSession } from './cookie-answers.js';
+import { ClearsCookies } from './cookie-answers.js';
 import { TokenSigner } from './token.signer.js';
 import { EXAMPLE_STATUS, RefreshTokenDto, TokenStatusDto, VerifyTokenDto } from './tokens.dto.js';
 import { Tokens } from './tokens.service.js';
@@ -48,7 +48,7 @@ export class TokensController {
   @Post('revoke')
   @HttpCode(204)
   @Public()
-  @EndsSession()
+  @ClearsCookies()
   @ApiOperation({
     operationId: 'revokeToken',
     summary: 'Sign out: end the session of a refresh token',
