@@ -9,7 +9,7 @@ import type { EventFilter, EventPlace } from '../audit/audit-log.queries.js';
 import { Audit } from '../audit/audit.service.js';
 import { CurrentClient, type Client } from '../audit/client.js';
 import { ReadReplicas } from '../database/read-replicas.js';
-import { NeverRepeated, repeatIfCut } from '../database/repeat-reads.js';
+import { NeverRepeated, repeatRead } from '../database/repeat-reads.js';
 import { invalidCursor, pageOf, readCursor } from '../paging/page.js';
 import { AdminsOnly, CurrentUser } from '../tokens/access.js';
 import type { AccessPrincipal } from '../tokens/principal.js';
@@ -63,7 +63,7 @@ export class AuditLogController {
     const filter = filterOf(query);
     if (query.format === 'ndjson') return this.export(filter, admin, client);
     const place = placeOf(query.cursor);
-    const events = await repeatIfCut(() =>
+    const events = await repeatRead(() =>
       this.replicas.read((db) => this.auditLog.newest(filter, place, query.limit + 1, db)),
     );
     const { items, nextCursor } = pageOf(events, query.limit, ({ at, id }) => [at, id]);

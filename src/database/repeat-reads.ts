@@ -41,12 +41,12 @@ function isWorthRepeating(thrown: unknown): boolean {
   return isConnectionLost(thrown) || databaseCodeOf(thrown) === PLAN_OUTLIVED;
 }
 
-/** The same for a read outside of handlers. `read` must write nothing. */
-export async function repeatIfCut<T>(read: () => Promise<T>): Promise<T> {
+/** The same for one read in a guard, or in a handler that is never repeated. `read` itself must write nothing. */
+export async function repeatRead<T>(read: () => Promise<T>): Promise<T> {
   try {
     return await read();
   } catch (thrown) {
-    if (!isConnectionLost(thrown)) throw thrown;
+    if (!isWorthRepeating(thrown)) throw thrown;
     await sleep(MOMENT);
     return read();
   }

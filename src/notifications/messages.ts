@@ -12,7 +12,7 @@ export type Message =
   | { kind: 'wrong-passwords'; to: string }
   | { kind: 'device-added'; to: string; deviceType: string; deviceName: string }
   | { kind: 'device-removed'; to: string; deviceType: string; deviceName: string }
-  /** It is closed after a hundred wrong codes in a row, until it is enrolled anew. */
+  /** It is closed after a hundred wrong codes in a row, until it is enrolled anew or an administrator unlocks it. */
   | { kind: 'device-disabled'; to: string; deviceType: string; deviceName: string }
   | { kind: 'password-changed'; to: string }
   /** The code that stands for a password. */

@@ -5,7 +5,7 @@ import type { ChallengePurpose } from './challenge.entity.js';
 
 /** From the fifth failure in a row a device pauses 30 s, doubling to 15 min (NIST SP 800-63B-4 §3.2.2). */
 export const FAILURES_BEFORE_PAUSE = 5;
-/** After so many in a row it stays closed until it is enrolled anew (the same section). */
+/** After so many in a row (the same section) it stays closed until it is enrolled anew or an administrator unlocks it. */
 export const FAILURES_BEFORE_DISABLED = 100;
 
 export interface NewChallenge {
@@ -83,7 +83,7 @@ export interface SpentAttempt {
  * pause holds over all challenges; a refused attempt is charged to neither. Codes that stand for a password are counted
  * by their identifier and not here: a stranger can ask for one, and must not be able to close somebody's device. A
  * challenge of another purpose is refused: what proves an address must not complete a sign-in.
- * @returns null where it was refused; {@link findRefusal} tells why
+ * @returns null where it was refused; `Attempts.findRefusal` tells why
  */
 export function spendAttempt(
   db: EntityManager,

@@ -3,7 +3,7 @@ import { InjectEntityManager } from '@nestjs/typeorm';
 import type { EntityManager } from 'typeorm';
 import { Clock } from '../clock/clock.js';
 import { Config } from '../config/config.js';
-import { repeatIfCut } from '../database/repeat-reads.js';
+import { repeatRead } from '../database/repeat-reads.js';
 import { Problem } from '../problems/problem.js';
 import type { Acr } from './assurance.js';
 import type { AccessPrincipal } from './principal.js';
@@ -24,7 +24,7 @@ export class AccessDemands {
     if (acr === 'aal2') return;
     // A password alone, or a factor that counts less, must not be enough where the admin has a better one.
     const { aal2Methods } = this.config.twoFactor;
-    if (await repeatIfCut(() => hasDevice(this.db, userId, aal2Methods))) throw this.stepUp('aal2');
+    if (await repeatRead(() => hasDevice(this.db, userId, aal2Methods))) throw this.stepUp('aal2');
   }
 
   /**
@@ -39,7 +39,7 @@ export class AccessDemands {
     if (acr === 'aal2' && fresh) return;
     // Who has but a mailbox beside his recovery codes would spend one for every change. Administrators do.
     const better = aal2Methods.filter((method) => method !== 'recovery_codes' || roles.includes('admin'));
-    const { deviceSince, trusted } = await findProvable(this.db, { userId, sessionId }, better);
+    const { deviceSince, trusted } = await repeatRead(() => findProvable(this.db, { userId, sessionId }, better));
     const hadBetter = deviceSince !== null && deviceSince < authTime;
     if (fresh && !trusted && !hadBetter) return;
     throw this.stepUp(deviceSince === null ? 'aal1' : 'aal2');

@@ -75,8 +75,7 @@ const ACCESS_SCOPE = 'Path=/; SameSite=Lax';
 
 /** Its routes as a browser sees them: PUBLIC_URL may have a path, which a gateway takes off. */
 function refreshScope({ server }: Config): string {
-  const below = new URL(server.publicUrl).pathname.replace(/\/$/, '');
-  return `Path=${below}/api/v1/auth/token; SameSite=Strict`;
+  return `Path=${server.basePath}/api/v1/auth/token; SameSite=Strict`;
 }
 
 function setCookie(reply: FastifyReply, cookie: string, maxAge: number): void {

@@ -3,7 +3,7 @@ import { InjectEntityManager } from '@nestjs/typeorm';
 import type { EntityManager } from 'typeorm';
 import { Clock } from '../clock/clock.js';
 import { Config } from '../config/config.js';
-import { repeatIfCut } from '../database/repeat-reads.js';
+import { repeatRead } from '../database/repeat-reads.js';
 import { SessionChannel } from './session-channel.js';
 import { findLiveSession, type LiveState } from './session.queries.js';
 
@@ -57,7 +57,7 @@ export class LiveSessions implements OnApplicationBootstrap, BeforeApplicationSh
     const known = this.recall(sessionId);
     if (known) return known;
     const { changes } = this;
-    const state = await repeatIfCut(() => findLiveSession(this.db, sessionId));
+    const state = await repeatRead(() => findLiveSession(this.db, sessionId));
     if (state && changes === this.changes && this.channel.isReliable()) this.remember(sessionId, state);
     return state;
   }
