@@ -32,6 +32,7 @@ function replica(extra: Record<string, string> = {}): Promise<ServerProcess> {
     SECRET_KEY,
     DATABASE_POOL_SIZE: '6',
     THROTTLE_SIGN_IN_PER_IP: 'off',
+    THROTTLE_SEND_PER_IP: 'off',
     THROTTLE_OVERALL_PER_IP: 'off',
     // all of them are one person, and a right password is an attempt until it has been compared
     PASSWORD_FREE_FAILURES: 'off',

@@ -27,6 +27,7 @@ beforeAll(async () => {
     DATA_DIR: newFolder(),
     DATABASE_URL: database.url,
     THROTTLE_SIGN_IN_PER_IP: 'off',
+    THROTTLE_SEND_PER_IP: 'off',
     THROTTLE_OVERALL_PER_IP: 'off',
     // Whoever is sent away more than ten times would have to wait for half a minute.
     PASSWORD_FREE_FAILURES: 'off',

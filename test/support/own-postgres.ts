@@ -8,6 +8,7 @@ import { endProcesses, newFolder, startProcess, type ServerProcess } from './ser
 /** The password alone signs in, its hash costs little, and everybody comes from one address. */
 const SETTINGS = {
   THROTTLE_SIGN_IN_PER_IP: 'off',
+  THROTTLE_SEND_PER_IP: 'off',
   THROTTLE_OVERALL_PER_IP: 'off',
   TWO_FACTOR_TRUSTED_METHODS: 'none',
   TWO_FACTOR_FALLBACK_METHOD: 'none',
