@@ -44,7 +44,8 @@ describe('e-mail code with optional TOTP', () => {
     const person = await register(app);
     const session = await signInByMail(app, person);
     const { secret, deviceId } = await enrollTotp(app, session.accessToken);
-    const mailsBefore = app.mailbox.all(person.email).length;
+    const codes = () => app.mailbox.all(person.email).filter(({ subject }) => /code$/.test(subject));
+    expect(codes()).toHaveLength(1);
 
     const asked = await firstFactor(app, person.email);
     expect(asked.body).toMatchObject({ codeSent: false, resendIn: 0, device: { id: deviceId, type: 'totp' } });
@@ -54,8 +55,6 @@ describe('e-mail code with optional TOTP', () => {
     expect(signedIn.status).toBe(200);
     const { body: claims } = await app.http.post('/auth/token/verify', { token: signedIn.body.accessToken });
     expect(claims).toMatchObject({ active: true, sub: person.id, amr: ['pwd', 'otp', 'mfa'], acr: 'aal2' });
-    expect(app.mailbox.all(person.email).filter(({ subject }) => /code$/.test(subject))).toHaveLength(
-      mailsBefore - app.mailbox.all(person.email).filter(({ subject }) => !/code$/.test(subject)).length,
-    );
+    expect(codes()).toHaveLength(1);
   });
 });
