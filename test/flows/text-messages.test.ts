@@ -325,12 +325,14 @@ describe.each(['twilio-verify', 'twilio-messages'] as const)('%s', (driver) => {
   beforeEach(() => twilio.reset());
   afterEach(() => app.clock.advance(61));
 
-  /** The code of the text that arrives next; Twilio is asked by the job worker, so this waits for it. */
+  const textsTo = (number: string) => twilio.texts.filter(({ to }) => to === number);
+
+  /** The code of the next text to this number; Twilio is asked by the job worker, so this waits for it. */
   async function nextCode(number: string, before: number): Promise<string> {
-    await vi.waitFor(() => expect(twilio.texts.length).toBeGreaterThan(before), WAIT);
+    await vi.waitFor(() => expect(textsTo(number).length).toBeGreaterThan(before), WAIT);
     if (driver === 'twilio-verify') {
       // What Twilio called the verification is stored right after its answer.
-      const sid = twilio.texts.at(-1)?.sid;
+      const sid = textsTo(number).at(-1)?.sid;
       await vi.waitFor(
         async () => expect(await app.sql('SELECT 1 FROM challenges WHERE provider_id = $1', [sid])).toHaveLength(1),
         WAIT,
@@ -343,9 +345,8 @@ describe.each(['twilio-verify', 'twilio-messages'] as const)('%s', (driver) => {
     const person = await register(app);
     const session = await signInByMail(app, person);
     const number = aNumber();
-    const sent = twilio.texts.length;
     const { body: device } = await createPhone(app, session.accessToken, number);
-    const code = await nextCode(number, sent);
+    const code = await nextCode(number, 0);
     expect((await confirm(app, session.accessToken, device.id, code)).status).toBe(200);
     await app.clock.advance(61);
     return { ...person, number, session, deviceId: device.id };
@@ -368,7 +369,7 @@ describe.each(['twilio-verify', 'twilio-messages'] as const)('%s', (driver) => {
 
     // 4. The password leads to a text message, to a number that is shown masked.
     expectRefused(await firstFactor<Refusal>(app, person.email, 'not the password'), 401, 'invalid_credentials');
-    const sent = twilio.texts.length;
+    const sent = textsTo(person.number).length;
     const question = await asked(person);
     expect(question.device.label).toMatch(MASKED);
 
@@ -396,11 +397,11 @@ describe.each(['twilio-verify', 'twilio-messages'] as const)('%s', (driver) => {
 
   it('a resent code works, and so does only what was sent last', async () => {
     const person = await personWithPhone();
-    let sent = twilio.texts.length;
+    let sent = textsTo(person.number).length;
     const { codeToken } = await asked(person);
     await nextCode(person.number, sent);
     await app.clock.advance(61);
-    sent = twilio.texts.length;
+    sent = textsTo(person.number).length;
     expect((await app.http.post('/auth/otp', { codeToken })).status).toBe(202);
     const code = await nextCode(person.number, sent);
     expect((await secondFactor(app, codeToken, code)).status).toBe(200);
@@ -408,7 +409,7 @@ describe.each(['twilio-verify', 'twilio-messages'] as const)('%s', (driver) => {
 
   it('five wrong codes are all there are, and then the right one is refused too', async () => {
     const person = await personWithPhone();
-    const sent = twilio.texts.length;
+    const sent = textsTo(person.number).length;
     const { codeToken } = await asked(person);
     const code = await nextCode(person.number, sent);
     for (let guess = 1; guess <= 5; guess += 1) {
@@ -447,13 +448,13 @@ describe.each(['twilio-verify', 'twilio-messages'] as const)('%s', (driver) => {
     it('and sends it nothing but the code and what it called the verification', async () => {
       const person = await personWithPhone();
       expect(checks().map(({ form }) => form)).toEqual([
-        { Code: twilio.codeFor(person.number), VerificationSid: twilio.texts.at(-1)?.sid },
+        { Code: twilio.codeFor(person.number), VerificationSid: textsTo(person.number).at(-1)?.sid },
       ]);
     });
 
     it('keeps no code of its own', async () => {
       const person = await personWithPhone();
-      const sent = twilio.texts.length;
+      const sent = textsTo(person.number).length;
       await asked(person);
       await nextCode(person.number, sent);
       const rows = await app.sql(`SELECT code_hash FROM challenges WHERE device_id = $1`, [person.deviceId]);
@@ -462,7 +463,7 @@ describe.each(['twilio-verify', 'twilio-messages'] as const)('%s', (driver) => {
 
     it('one that has expired there is a wrong code', async () => {
       const person = await personWithPhone();
-      const sent = twilio.texts.length;
+      const sent = textsTo(person.number).length;
       const { codeToken } = await asked(person);
       const code = await nextCode(person.number, sent);
       twilio.pass(601_000);
@@ -471,10 +472,10 @@ describe.each(['twilio-verify', 'twilio-messages'] as const)('%s', (driver) => {
 
     it('one that was guessed at too often there is closed here, and counted', async () => {
       const person = await personWithPhone();
-      const sent = twilio.texts.length;
+      const sent = textsTo(person.number).length;
       const { codeToken } = await asked(person);
       const code = await nextCode(person.number, sent);
-      twilio.next({ code: 60202 });
+      twilio.every({ code: 60202 });
       expectRefused(await secondFactor<Refusal>(app, codeToken, code), 403, 'too_many_attempts');
       expect(await failuresOf(app, person.deviceId)).toBe(1);
       const [event] = await app.sql<{ details: unknown }>(
@@ -486,7 +487,7 @@ describe.each(['twilio-verify', 'twilio-messages'] as const)('%s', (driver) => {
 
     it('where it cannot be asked nobody signs in, no attempt is lost, and the code works afterwards', async () => {
       const person = await personWithPhone();
-      const sent = twilio.texts.length;
+      const sent = textsTo(person.number).length;
       const { codeToken } = await asked(person);
       const code = await nextCode(person.number, sent);
       twilio.every({ status: 503 });
