@@ -200,7 +200,7 @@ describe('a receiver that fails', () => {
     const begun = Date.now();
     const { id } = await test(webhook);
     expect(await attempted(webhook, id, 1)).toMatchObject({ lastStatus: null, lastError: 'No answer within 1 s' });
-    expect(Date.now() - begun).toBeLessThan(3_000);
+    expect(Date.now() - begun).toBeLessThan(8_000);
   });
 
   it('by being away is an error that names no more than a code', async () => {
@@ -293,7 +293,7 @@ describe('a receiver that fails', () => {
     const begun = Date.now();
     await firstFactor(app, person.email);
     await app.mailbox.code(person.email);
-    expect(Date.now() - begun).toBeLessThan(3_500);
+    expect(Date.now() - begun).toBeLessThan(6_000);
   });
 });
 
