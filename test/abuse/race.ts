@@ -7,8 +7,8 @@ import type { Replicas } from './replicas.js';
 /** How often each race is run. */
 const ROUNDS = Number(process.env['ABUSE_ROUNDS'] ?? 20);
 const JITTER_MS = 5;
-/** What a probe may take while a race is on: 100 ms on a machine of our own, and room for one that is shared. */
-const HEALTH_MS = 250;
+/** What a probe may take while a race is on: 100 ms on a machine of our own, and much room for one that is shared. */
+const HEALTH_MS = 1_000;
 
 /** A fraction of the rounds, for what takes long; at least one. */
 export function rounds(fraction = 1): number[] {
