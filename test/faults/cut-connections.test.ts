@@ -36,7 +36,7 @@ async function cut(which: string): Promise<number> {
   );
   const pids = ended.rows.map(({ pid }) => pid);
   const left = async () => (await operator.query('SELECT FROM pg_stat_activity WHERE pid = ANY ($1)', [pids])).rowCount;
-  await expect.poll(left, { interval: 2, timeout: 2_000 }).toBe(0);
+  await expect.poll(left, { interval: 2, timeout: 10_000 }).toBe(0);
   return pids.length;
 }
 

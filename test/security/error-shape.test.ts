@@ -239,7 +239,7 @@ describe('a trouble of the database', () => {
 
   it('is over as soon as the connections are back, idle ones that were cut included', async () => {
     await beside.query(
-      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+      `SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
        WHERE datname = current_database() AND pid <> pg_backend_pid() AND application_name = 'countersign'`,
     );
     await expect.poll(async () => (await send('GET /health/ready', {})).status, { interval: 10 }).toBe(200);
