@@ -54,4 +54,14 @@ describe('windows of fixed length', () => {
     await hit('one more');
     expect([...kept.windows.keys()].sort()).toEqual(['late', 'one more']);
   });
+
+  it('cost as much with a hundred thousand addresses as with one, and are kept for no more than these', async () => {
+    const kept = storage as unknown as { windows: Map<string, unknown> };
+    const began = Date.now();
+    for (let n = 0; n < 110_000; n += 1) await hit(`address ${n}`);
+    expect(Date.now() - began).toBeLessThan(5_000);
+    expect(kept.windows.size).toBe(100_000);
+    expect((await hit('address 109999')).totalHits).toBe(2);
+    expect((await hit('address 0')).totalHits).toBe(1);
+  });
 });

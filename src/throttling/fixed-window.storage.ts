@@ -5,8 +5,8 @@ interface Window {
   endsAt: number;
 }
 
-/** Past so many keys the finished windows are swept, so that a flood of addresses costs bounded memory. */
-const SWEEP_AT = 10_000;
+/** Keys that are kept, at most: some 15 MB. Whoever has more addresses than these is not held up by a limit of each. */
+const CAPACITY = 100_000;
 
 /**
  * Counts hits in windows of fixed length, in this process. The library's own memory storage keeps a timer and an
@@ -18,12 +18,8 @@ export class FixedWindowStorage implements ThrottlerStorage {
   /** `ttl` in milliseconds; the answered times are in seconds. */
   increment(key: string, ttl: number, limit: number) {
     const now = performance.now();
-    if (this.windows.size > SWEEP_AT) this.sweep(now);
     let window = this.windows.get(key);
-    if (!window || window.endsAt <= now) {
-      window = { hits: 0, endsAt: now + ttl };
-      this.windows.set(key, window);
-    }
+    if (!window || window.endsAt <= now) window = this.begin(key, now + ttl);
     window.hits += 1;
     const secondsLeft = Math.max(1, Math.ceil((window.endsAt - now) / 1000));
     return Promise.resolve({
@@ -34,9 +30,20 @@ export class FixedWindowStorage implements ThrottlerStorage {
     });
   }
 
-  private sweep(now: number): void {
-    for (const [key, window] of this.windows) {
-      if (window.endsAt <= now) this.windows.delete(key);
+  /** A Map keeps the order of insertion, so the windows that began longest ago are at its head. */
+  private begin(key: string, endsAt: number): Window {
+    this.windows.delete(key);
+    this.removeEnded();
+    const window = { hits: 0, endsAt };
+    this.windows.set(key, window);
+    return window;
+  }
+
+  private removeEnded(): void {
+    const now = performance.now();
+    for (const [oldest, { endsAt }] of this.windows) {
+      if (endsAt > now && this.windows.size < CAPACITY) return;
+      this.windows.delete(oldest);
     }
   }
 }

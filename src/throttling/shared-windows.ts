@@ -5,8 +5,8 @@ import { FixedWindowStorage } from './fixed-window.storage.js';
 import { OVERALL } from './ip-throttle.guard.js';
 import type { WindowStore } from './window-store.js';
 
-/** Past so many keys the ended ones are swept: see FixedWindowStorage. */
-const SWEEP_AT = 10_000;
+/** Blocked keys that are remembered, at most; the store refuses the others. */
+const CAPACITY = 100_000;
 
 /**
  * Counts what one address asks of all replicas together. The limit of all requests is counted by each process alone:
@@ -47,9 +47,12 @@ export class SharedWindows implements ThrottlerStorage {
 
   private block(key: string, seconds: number): void {
     const now = performance.now();
-    if (this.blockedUntil.size > SWEEP_AT) {
-      for (const [each, until] of this.blockedUntil) if (until <= now) this.blockedUntil.delete(each);
+    // A Map keeps the order of insertion: at its head are those that have been blocked for longest.
+    for (const [oldest, until] of this.blockedUntil) {
+      if (until > now && this.blockedUntil.size < CAPACITY) break;
+      this.blockedUntil.delete(oldest);
     }
+    this.blockedUntil.delete(key);
     this.blockedUntil.set(key, now + seconds * 1_000);
   }
 
