@@ -7,6 +7,8 @@ import { WindowStore, type Hits } from './window-store.js';
 const PATIENCE = 250;
 const CONNECT_TIMEOUT = 2_000;
 const LONGEST_WAIT = 2_000;
+/** Counts that wait for an answer, at most: a Redis that stands still, or whose machine has gone, keeps its connection. */
+const MOST_WAITING = 1_000;
 /** In one step: a window without an end would block an address for ever. */
 const HIT = `
   local hits = redis.call('INCR', KEYS[1])
@@ -34,6 +36,7 @@ export class RedisWindows extends WindowStore implements OnModuleInit, OnApplica
       url: this.url,
       // Whoever asks while Redis is away hears so at once.
       disableOfflineQueue: true,
+      commandsQueueMaxLength: MOST_WAITING,
       socket: {
         connectTimeout: CONNECT_TIMEOUT,
         reconnectStrategy: (attempt) => Math.min(attempt * 100, LONGEST_WAIT),

@@ -1,5 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { RedisWindows } from '../../src/throttling/redis-windows.js';
 import { startApp, type TestApp } from '../support/app.js';
 import { REDIS_SERVER, RedisServer } from '../support/redis-server.js';
 
@@ -90,6 +91,21 @@ describe.skipIf(REDIS_SERVER === null)('the same counted by a Redis', () => {
     expect(tally(await signIns([first, second], 80, '192.0.2.12'))).toEqual({ 400: 60, 429: 20 });
     expect(performance.now() - began).toBeLessThan(5_000);
     redis.wake();
+  });
+
+  it('waits in no queue without end while Redis stands still: a flood meanwhile takes no memory', async () => {
+    const windows = new RedisWindows(redis.url);
+    await windows.onModuleInit();
+    const hit = () => windows.hit(Buffer.from('flooded'), 60);
+    while (!(await hit().catch(() => null))) await pause(20);
+    redis.stall();
+    const counted = await Promise.allSettled(Array.from({ length: 5_000 }, hit));
+    expect(counted.filter(({ status }) => status === 'fulfilled')).toEqual([]);
+    redis.wake();
+    let seen = null;
+    while (!(seen = await hit().catch(() => null))) await pause(20);
+    expect(seen.hits).toBeLessThan(1_100);
+    windows.onApplicationShutdown();
   });
 
   it('is counted by each process while Redis is gone, and by both together when it is back', async () => {
