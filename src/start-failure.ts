@@ -29,6 +29,15 @@ export function explainStartFailure(cause: unknown): string {
       return `DATABASE_URL: the database refuses its user or password (${reason})`;
     case '3D000':
       return `DATABASE_URL: its database does not exist (${reason}); create it first`;
+    case '53300':
+      return `DATABASE_URL: all connections of the database are in use (${reason}); raise its max_connections, or lower DATABASE_POOL_SIZE`;
+    case '57P03':
+      return `DATABASE_URL: the database is starting or stopping (${reason}); wait until it takes connections`;
+    case '25006':
+      return `DATABASE_URL: the database takes no writes (${reason}); name the primary, or wait until a failover is over`;
+    case '42P01':
+    case '42703':
+      return `The tables of the database are of an older version (${reason}); apply what is pending with: countersign migrate up`;
     case '42501':
       return `DATABASE_URL: its user may not create tables (${reason}); grant it CREATE on the schema public`;
     default:

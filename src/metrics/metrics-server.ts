@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Config } from '../config/config.js';
+import { ConfigurationError } from '../config/env.js';
 import { Scrape } from './scrape.js';
 
 /** Prometheus reads here where METRICS_PORT says so. Nothing of the API is on this port, and nothing of it on that. */
@@ -25,7 +26,9 @@ export class MetricsServer implements OnApplicationBootstrap, OnApplicationShutd
     const { port, host } = this.config.metrics;
     if (port === null) return;
     this.server.listen(port, host);
-    await once(this.server, 'listening');
+    await once(this.server, 'listening').catch((cause: unknown) => {
+      throw new ConfigurationError([`METRICS_PORT and METRICS_HOST: ${whyNot(cause)}`]);
+    });
     this.logger.log(`Metrics at http://${host}:${this.port}/metrics`);
   }
 
@@ -47,4 +50,11 @@ export class MetricsServer implements OnApplicationBootstrap, OnApplicationShutd
       response.writeHead(500).end();
     }
   }
+}
+
+/** In words of its own: what is said of a port is understood as said of PORT. */
+function whyNot(cause: unknown): string {
+  const { code } = cause as NodeJS.ErrnoException;
+  if (code === 'EADDRINUSE') return 'another process listens there; choose a free port, or 0';
+  return `nothing can listen there (${code}); choose an address of this machine and a port of 1024 or more`;
 }

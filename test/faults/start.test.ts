@@ -135,6 +135,29 @@ describe('a start that cannot succeed', () => {
     occupant.close();
   });
 
+  it('says METRICS_PORT where that one is in use, and not PORT', async () => {
+    const occupant = createServer().listen(0, '127.0.0.1');
+    await once(occupant, 'listening');
+    const METRICS_PORT = String((occupant.address() as AddressInfo).port);
+    await withEmptyDatabase(async (DATABASE_URL) => {
+      const refused = await refusedStart({ DATA_DIR: newFolder(), DATABASE_URL, METRICS_PORT });
+      expect(refused.code).toBe(1);
+      expect(refused.output).toMatch(/METRICS_PORT.* another process listens there/);
+      expect(refused.output).not.toMatch(/- PORT|^PORT/m);
+      expect(refused.output).not.toMatch(STACK);
+    });
+    occupant.close();
+  });
+
+  it('says what to run where MIGRATE_ON_START is off and there are no tables', async () => {
+    await withEmptyDatabase(async (DATABASE_URL) => {
+      const refused = await refusedStart({ DATA_DIR: newFolder(), DATABASE_URL, MIGRATE_ON_START: 'off' });
+      expect(refused.code).toBe(1);
+      expect(refused.output).toMatch(/countersign migrate up/);
+      expect(refused.output).not.toMatch(STACK);
+    });
+  });
+
   it('names everything that production lacks, in one go, and makes nothing up', async () => {
     const DATA_DIR = join(newFolder(), 'never-made');
     const refused = await refusedStart({ NODE_ENV: 'production', DATA_DIR });
