@@ -7,7 +7,9 @@ import { SecretBox, UnsealError } from '../crypto/secret-box.js';
 import { dataSourceOptions } from '../database/data-source.js';
 import { findMigrationStates } from '../database/migrate.js';
 import { findMissingKeyIds } from '../database/sealed.queries.js';
+import { findUnfitness } from '../database/unfitness.js';
 import { findLiveKeys } from '../tokens/signing-key.queries.js';
+import { findPepperFault } from '../users/pepper-check.js';
 import { failed, ok, warning, type Check } from './check.js';
 import { checkDirectDatabase } from './doctor-direct-database.js';
 
@@ -22,8 +24,11 @@ const POOL_SIZE = 2;
 export async function checkDatabase(config: Config, explain: (cause: unknown) => string): Promise<Check[]> {
   const { databaseUrl } = config.storage;
   try {
+    const unfit = await connected(databaseUrl, findUnfitness);
+    // Nothing that it answers could be relied on, the time least of all.
+    if (unfit.length > 0) return unfit.map((fault) => failed('database', fault));
     const server = [
-      ...(await checkServer(databaseUrl, config.tokens.leewaySeconds)),
+      ...(await connected(databaseUrl, (client) => checkServer(client, config.tokens.leewaySeconds))),
       ...(await checkDirectDatabase(config)),
     ];
     const pending = (await findMigrationStates(databaseUrl)).filter(({ applied }) => !applied);
@@ -37,7 +42,7 @@ export async function checkDatabase(config: Config, explain: (cause: unknown) =>
   }
 }
 
-async function checkServer(databaseUrl: string, leewaySeconds: number): Promise<Check[]> {
+async function connected<T>(databaseUrl: string, ask: (client: pg.Client) => Promise<T>): Promise<T> {
   const client = new pg.Client({
     connectionString: databaseUrl,
     connectionTimeoutMillis: TIMEOUT,
@@ -45,18 +50,22 @@ async function checkServer(databaseUrl: string, leewaySeconds: number): Promise<
   });
   await client.connect();
   try {
-    const asked = Date.now();
-    const { rows } = await client.query<{ version: number; now: Date }>(
-      `SELECT current_setting('server_version_num')::int / 10000 AS version, clock_timestamp() AS now`,
-    );
-    const answered = Date.now();
-    const [found] = rows;
-    if (!found) return [failed('database', 'it answered nothing')];
-    const ahead = (found.now.getTime() - (asked + answered) / 2) / 1000;
-    return [checkVersion(found.version), checkClock(ahead, leewaySeconds)];
+    return await ask(client);
   } finally {
     await client.end();
   }
+}
+
+async function checkServer(client: pg.Client, leewaySeconds: number): Promise<Check[]> {
+  const asked = Date.now();
+  const { rows } = await client.query<{ version: number; now: Date }>(
+    `SELECT current_setting('server_version_num')::int / 10000 AS version, clock_timestamp() AS now`,
+  );
+  const answered = Date.now();
+  const [found] = rows;
+  if (!found) return [failed('database', 'it answered nothing')];
+  const ahead = (found.now.getTime() - (asked + answered) / 2) / 1000;
+  return [checkVersion(found.version), checkClock(ahead, leewaySeconds)];
 }
 
 function checkVersion(version: number): Check {
@@ -78,7 +87,11 @@ async function checkKeys(config: Config): Promise<Check[]> {
   await source.initialize();
   try {
     const box = new SecretBox(config, new Keys(config));
-    return [await checkEncryptionKeys(source.manager, box), await checkSigningKeys(source.manager, box, config)];
+    return [
+      await checkEncryptionKeys(source.manager, box),
+      await checkSigningKeys(source.manager, box, config),
+      await checkPeppers(source.manager, config),
+    ];
   } finally {
     await source.destroy();
   }
@@ -104,6 +117,11 @@ async function checkSigningKeys(db: EntityManager, box: SecretBox, { tokens }: C
     'signing keys',
     `${closed.length} of ${keys.length} cannot be opened: SECRET_KEY (or ENCRYPTION_KEYS) is not the one that this database was sealed with`,
   );
+}
+
+async function checkPeppers(db: EntityManager, config: Config): Promise<Check> {
+  const fault = await findPepperFault(db, config);
+  return fault === null ? ok('pepper', 'every password can be checked') : failed('pepper', fault);
 }
 
 function opens(box: SecretBox, sealed: string, kid: string): boolean {

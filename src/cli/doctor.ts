@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import type { Config, Settings } from '../config/config.js';
 import { ConfigurationError, readSettings } from '../config/env.js';
+import { tracesProtocol } from '../config/traces.js';
 import { failed, ok, warning, type Check } from './check.js';
 import type { CommandRunner } from './command-runner.js';
 import { checkDatabase } from './doctor-database.js';
@@ -61,6 +62,7 @@ function checkProduction({ variables }: Host, { server }: Settings): Check[] {
 function problemsOf(variables: Host['variables']): readonly string[] {
   try {
     readSettings(variables);
+    tracesProtocol(variables);
     return [];
   } catch (cause) {
     if (cause instanceof ConfigurationError) return cause.problems;

@@ -1,7 +1,9 @@
 import { runMigrations as migrateJobs } from 'graphile-worker';
 import { Client } from 'pg';
 import { DataSource } from 'typeorm';
+import { ConfigurationError } from '../config/env.js';
 import { migrations } from './migrations.js';
+import { findUnfitness } from './unfitness.js';
 
 /** Any fixed number; it only has to be the same in every replica. */
 const MIGRATION_LOCK = 4_227_001;
@@ -22,6 +24,8 @@ export async function migrate(databaseUrl: string): Promise<string[]> {
   const lock = new Client({ connectionString: databaseUrl, connectionTimeoutMillis: CONNECT_TIMEOUT });
   await lock.connect();
   try {
+    const faults = await findUnfitness(lock);
+    if (faults.length > 0) throw new ConfigurationError(faults);
     await lock.query(WAIT_AND_STAY);
     await lock.query('SELECT pg_advisory_xact_lock($1)', [MIGRATION_LOCK]);
     const applied = await migrateTables(databaseUrl);

@@ -19,30 +19,32 @@ export class PepperCheck implements OnModuleInit {
   ) {}
 
   async onModuleInit(): Promise<void> {
-    const ring = readKeyRing(this.config.secrets.passwordPepper).map(({ id, key }) => ({ id, checkValue: check(key) }));
-    for (const known of await findPeppers(this.db)) {
-      const given = ring.find(({ id }) => id === known.id);
-      if (given) requireSame(given, known);
-      else await this.forget(known.id);
-    }
+    const fault = await findPepperFault(this.db, this.config);
+    if (fault !== null) throw new ConfigurationError([fault]);
+    const ring = ringOf(this.config);
+    const gone = (await findPeppers(this.db)).filter((known) => ring.every(({ id }) => id !== known.id));
+    for (const { id } of gone) await deletePepper(this.db, id);
     if (ring[0]) await insertPepper(this.db, ring[0]);
-  }
-
-  private async forget(id: string): Promise<void> {
-    if (await isPepperUsed(this.db, id)) {
-      throw new ConfigurationError([
-        `PASSWORD_PEPPER lacks the key "${id}", which passwords are still hashed with; add it again behind the first key: each sign-in renews one`,
-      ]);
-    }
-    await deletePepper(this.db, id);
   }
 }
 
-function requireSame(given: KnownPepper, known: KnownPepper): void {
-  if (given.checkValue.equals(known.checkValue)) return;
-  throw new ConfigurationError([
-    `PASSWORD_PEPPER: the key "${given.id}" is not the one that passwords were hashed with; restore it, or give the new key another id and put it first`,
-  ]);
+/** What stops the start, for the one who asks before it. Nothing is written. */
+export async function findPepperFault(db: EntityManager, config: Config): Promise<string | null> {
+  const ring = ringOf(config);
+  for (const { id, checkValue } of await findPeppers(db)) {
+    const given = ring.find((each) => each.id === id);
+    if (given && !given.checkValue.equals(checkValue)) {
+      return `PASSWORD_PEPPER: the key "${id}" is not the one that passwords were hashed with; restore it, or give the new key another id and put it first`;
+    }
+    if (!given && (await isPepperUsed(db, id))) {
+      return `PASSWORD_PEPPER lacks the key "${id}", which passwords are still hashed with; add it again behind the first key: each sign-in renews one`;
+    }
+  }
+  return null;
+}
+
+function ringOf({ secrets }: Config): KnownPepper[] {
+  return readKeyRing(secrets.passwordPepper).map(({ id, key }) => ({ id, checkValue: check(key) }));
 }
 
 function check(key: KeyObject): Buffer {

@@ -158,6 +158,24 @@ describe('a start that cannot succeed', () => {
     });
   });
 
+  it.each([
+    ["ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0", null, /encoding of the database is LATIN1/],
+    ['TEMPLATE template0', "DateStyle = 'German, DMY'", /DateStyle of the database or its user is German/],
+  ])('says what is wrong with a database that was made with %s and set to %s', async (made, set, said) => {
+    const name = `countersign_start_${randomBytes(6).toString('hex')}`;
+    const server = inject('postgresUrl');
+    await administer(server, `CREATE DATABASE ${name} ${made}`);
+    try {
+      if (set) await administer(server, `ALTER DATABASE ${name} SET ${set}`);
+      const refused = await refusedStart({ DATA_DIR: newFolder(), DATABASE_URL: urlOf(server, name) });
+      expect(refused.code).toBe(1);
+      expect(refused.output).toMatch(said);
+      expect(refused.output).not.toMatch(STACK);
+    } finally {
+      await administer(server, `DROP DATABASE ${name} WITH (FORCE)`);
+    }
+  });
+
   it('names everything that production lacks, in one go, and makes nothing up', async () => {
     const DATA_DIR = join(newFolder(), 'never-made');
     const refused = await refusedStart({ NODE_ENV: 'production', DATA_DIR });

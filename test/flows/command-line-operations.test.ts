@@ -66,6 +66,46 @@ describe('doctor', () => {
   });
 });
 
+describe('what stops a start is a failure of the doctor too', () => {
+  it('a protocol that traces are not sent with', async () => {
+    const traces = { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:4317', OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc' };
+    const { checks } = documentOf<Checks>(await runAlone(['doctor', '--json'], traces), 1);
+    expect(checks).toMatchObject([{ name: 'configuration', state: 'failed' }]);
+    expect(checks[0]?.detail).toContain('OTEL_EXPORTER_OTLP_PROTOCOL');
+  });
+
+  it('a pepper that passwords have and the settings lack', async () => {
+    const app = await startApp({ PASSWORD_PEPPER: `kept:${randomBytes(32).toString('base64')}` });
+    try {
+      await register(app);
+      const { checks } = documentOf<Checks>(
+        await runAlone(['doctor', '--json'], { DATABASE_URL: app.database.url }),
+        1,
+      );
+      expect(checks).toContainEqual({
+        name: 'pepper',
+        state: 'failed',
+        detail: expect.stringContaining('PASSWORD_PEPPER lacks the key "kept"') as unknown,
+      });
+      expect(await app.sql('SELECT id FROM password_peppers')).toEqual([{ id: 'kept' }]);
+    } finally {
+      await app.close();
+    }
+  });
+
+  it('a database that writes times in another way than the driver reads', async () => {
+    const database = await createDatabase();
+    const name = new URL(database.url).pathname.slice(1);
+    await administer(inject('postgresUrl'), `ALTER DATABASE ${name} SET DateStyle = 'SQL, DMY'`);
+    try {
+      const { stdout, code } = await runAlone(['doctor', '--json'], { DATABASE_URL: database.url });
+      expect([code, stdout]).toEqual([1, expect.stringContaining('DateStyle of the database or its user is SQL, DMY')]);
+    } finally {
+      await database.drop();
+    }
+  });
+});
+
 describe('the embedded database', () => {
   it('is shared with the service that runs it; what was done is sealed at once, and mails wait for the service', async () => {
     const DATA_DIR = newFolder();
