@@ -1,15 +1,28 @@
+import { Logger } from '@nestjs/common';
 import { runMigrations as migrateJobs } from 'graphile-worker';
 import { Client } from 'pg';
-import { DataSource } from 'typeorm';
+import { DataSource, MigrationExecutor } from 'typeorm';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { ConfigurationError } from '../config/env.js';
+import { databaseCodeOf } from '../problems/database-away.js';
 import { migrations } from './migrations.js';
 import { findUnfitness } from './unfitness.js';
+
+const logger = new Logger('Database');
 
 /** Any fixed number; it only has to be the same in every replica. */
 const MIGRATION_LOCK = 4_227_001;
 /** Others wait for as long as a migration takes, and this transaction does nothing meanwhile. */
 const WAIT_AND_STAY = `BEGIN; SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0;
   SET LOCAL idle_in_transaction_session_timeout = 0`;
+/**
+ * Milliseconds that a migration waits for a table. Whoever comes after it waits as well, so behind a dump, which holds
+ * its tables for hours, everybody's sign-in would.
+ */
+const LOCK_TIMEOUT = 1_000;
+/** Milliseconds before it is tried again. */
+const LOCK_PAUSE = 5_000;
+const LOCKED = '55P03';
 /** Milliseconds; a host that swallows packets would else hold up the start for minutes. */
 const CONNECT_TIMEOUT = 10_000;
 
@@ -61,12 +74,33 @@ export async function findMigrationStates(databaseUrl: string): Promise<Migratio
 }
 
 async function migrateTables(databaseUrl: string): Promise<string[]> {
-  const source = new DataSource({ type: 'postgres', url: databaseUrl, installExtensions: false, migrations });
+  const source = new DataSource({
+    type: 'postgres',
+    url: databaseUrl,
+    installExtensions: false,
+    migrations,
+    extra: { lock_timeout: LOCK_TIMEOUT },
+    // The other one writes to stdout, where a command's answer stands alone.
+    logger: 'debug',
+  });
   await source.initialize();
   try {
-    const applied = await source.runMigrations({ transaction: 'each' });
-    return applied.map((migration) => migration.name);
+    const pending = await new MigrationExecutor(source).getPendingMigrations();
+    while (!(await applyUnlessLocked(source))) await sleep(LOCK_PAUSE);
+    return pending.map(({ name }) => name);
   } finally {
     await source.destroy();
+  }
+}
+
+/** @returns false where somebody holds a table that a migration needs; those before it stay applied */
+async function applyUnlessLocked(source: DataSource): Promise<boolean> {
+  try {
+    await source.runMigrations({ transaction: 'each' });
+    return true;
+  } catch (thrown) {
+    if (databaseCodeOf(thrown) !== LOCKED) throw thrown;
+    logger.warn('A migration waits for a table that somebody holds, such as a dump; it is tried again every 5 s');
+    return false;
   }
 }
