@@ -20,6 +20,8 @@ const WAIT_AND_STAY = `BEGIN; SET LOCAL statement_timeout = 0; SET LOCAL lock_ti
  * its tables for hours, everybody's sign-in would.
  */
 const LOCK_TIMEOUT = 1_000;
+/** Milliseconds, as many as PostgreSQL knows: the driver leaves a 0 out, and the limit of the user would hold. */
+const NO_TIMEOUT = 2_147_483_647;
 /** Milliseconds before it is tried again. */
 const LOCK_PAUSE = 5_000;
 const LOCKED = '55P03';
@@ -79,7 +81,7 @@ async function migrateTables(databaseUrl: string): Promise<string[]> {
     url: databaseUrl,
     installExtensions: false,
     migrations,
-    extra: { lock_timeout: LOCK_TIMEOUT },
+    extra: { lock_timeout: LOCK_TIMEOUT, statement_timeout: NO_TIMEOUT },
     // The other one writes to stdout, where a command's answer stands alone.
     logger: 'debug',
   });
