@@ -94,6 +94,8 @@ export function setUp(app: NestFastifyApplication, config: Config): void {
       origin: [...config.server.corsOrigins],
       credentials: true,
       maxAge: 600,
+      // Those of the operations. Without a list browsers are told of GET, HEAD and POST alone.
+      methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
       exposedHeaders: ['Retry-After', 'RateLimit', 'RateLimit-Policy', 'X-Request-Id', 'WWW-Authenticate'],
     });
   }

@@ -3,6 +3,7 @@ import { ConfigurationError, readSettings } from '../../src/config/env.js';
 import { startApp, TEST_SECRET, type TestApp } from '../support/app.js';
 import { totpCode } from '../support/authenticator.js';
 import { Browser, cookiesOf } from '../support/browser.js';
+import { openApi } from '../support/openapi.js';
 import { enrollTotp, firstFactor, PASSWORD, register, signInByMail, type Asked } from '../support/people.js';
 
 const ACCESS = '__Host-access';
@@ -258,6 +259,20 @@ describe('CORS with cookies', () => {
       expect(headers['access-control-allow-origin']).toBe(FRONTEND);
       expect(headers['access-control-allow-credentials']).toBe('true');
       expect(String(headers['vary'])).toContain('Origin');
+    }
+  });
+
+  it('lets it send every operation of the document', async () => {
+    const methods = new Set(Object.values(openApi.paths).flatMap((item) => Object.keys(item)));
+    expect(methods.size).toBeGreaterThan(3);
+    for (const method of methods) {
+      const { headers } = await ask('OPTIONS', {
+        origin: FRONTEND,
+        'access-control-request-method': method.toUpperCase(),
+        'access-control-request-headers': 'authorization,content-type',
+      });
+      expect(String(headers['access-control-allow-methods']).split(/, ?/)).toContain(method.toUpperCase());
+      expect(headers['access-control-allow-headers']).toBe('authorization,content-type');
     }
   });
 });
