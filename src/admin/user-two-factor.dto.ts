@@ -1,7 +1,7 @@
 import { ApiProperty, ApiPropertyOptional, PickType } from '@nestjs/swagger';
 import { Type } from 'class-transformer';
 import { ArrayMaxSize, ArrayNotEmpty, IsArray, IsObject, IsOptional, IsUUID, ValidateNested } from 'class-validator';
-import { METHOD_TYPES } from '../two-factor/policy.js';
+import { RULE_METHODS } from '../two-factor/policy.js';
 import { DeviceSummaryDto } from '../two-factor/two-factor.dto.js';
 import { ListUsersDto } from './admin-users.dto.js';
 import { RuleDemandDto, RuleDto } from './two-factor-policy.dto.js';
@@ -15,8 +15,7 @@ export class EffectiveTwoFactorDto {
   required!: boolean;
 
   @ApiProperty({
-    enum: METHOD_TYPES,
-    enumName: 'MethodType',
+    enum: RULE_METHODS,
     isArray: true,
     example: ['totp'],
     description: 'Methods that are accepted from him now.',
@@ -48,8 +47,7 @@ export class UserTwoFactorDto {
   required!: boolean;
 
   @ApiProperty({
-    enum: METHOD_TYPES,
-    enumName: 'MethodType',
+    enum: RULE_METHODS,
     isArray: true,
     nullable: true,
     example: null,

@@ -16,6 +16,7 @@ import { SIGN_IN_RESULT, signInResultSchema } from '../sign-in/sign-in.dto.js';
 import { ACCESS_COOKIE } from '../tokens/auth-cookies.js';
 import { SETS_COOKIES_EXTENSION } from '../tokens/cookie-answers.js';
 import {
+  limitHeaders,
   problemComponents,
   problemResponses,
   REQUEST_ID,
@@ -183,7 +184,10 @@ function complete(method: string, operation: NotedOperation, schemas: Schemas): 
   const { tags, operationId, summary, description, security = [], parameters = [], requestBody, responses } = operation;
   const answers = Object.entries(responses).map(([status, response]): [string, ResponseObject] => [
     status,
-    completeAnswer(response as ResponseObject, schemas, operation[SETS_COOKIES_EXTENSION] ? SET_COOKIE : {}),
+    completeAnswer(response as ResponseObject, schemas, {
+      ...(operation[SETS_COOKIES_EXTENSION] ? SET_COOKIE : {}),
+      ...limitHeaders(operation),
+    }),
   ]);
   return {
     ...{ tags, operationId, summary },
@@ -202,11 +206,11 @@ function completeBody(body: RequestBodyObject, schemas: Schemas): RequestBodyObj
 function completeAnswer(
   { description, headers, content }: ResponseObject,
   schemas: Schemas,
-  cookies: HeadersObject,
+  particular: HeadersObject,
 ): ResponseObject {
   return {
     description,
-    headers: { ...REQUEST_ID, ...cookies, ...headers },
+    headers: { ...REQUEST_ID, ...particular, ...headers },
     ...(content ? { content: completeContent(content, schemas) } : {}),
   };
 }

@@ -9,6 +9,7 @@ import type {
 import { ONLY_PROBLEMS_EXTENSION, PROBLEMS_EXTENSION } from '../problems/answers.js';
 import { catalogue, type ProblemCode } from '../problems/catalogue.js';
 import type { ProblemBody } from '../problems/problem.filter.js';
+import { TELLS_LIMITS_EXTENSION } from '../throttling/ip-throttle.guard.js';
 import { REQUIRES_ADMIN_EXTENSION, REQUIRES_FRESH_EXTENSION } from '../tokens/access.js';
 import { type SETS_COOKIES_EXTENSION } from '../tokens/cookie-answers.js';
 
@@ -19,6 +20,7 @@ export type NotedOperation = OperationObject & {
   [REQUIRES_FRESH_EXTENSION]?: boolean;
   [REQUIRES_ADMIN_EXTENSION]?: boolean;
   [SETS_COOKIES_EXTENSION]?: boolean;
+  [TELLS_LIMITS_EXTENSION]?: boolean;
 };
 
 const EXAMPLE_REQUEST_ID = '019aa8d2-9c40-7d1b-8a6e-5b2f7c3d4e10';
@@ -28,6 +30,10 @@ export const REQUEST_ID: HeadersObject = { 'X-Request-Id': { $ref: '#/components
 export const SET_COOKIE: HeadersObject = { 'Set-Cookie': { $ref: '#/components/headers/SetCookie' } };
 const WWW_AUTHENTICATE: HeadersObject = { 'WWW-Authenticate': { $ref: '#/components/headers/WwwAuthenticate' } };
 const RETRY_AFTER: HeadersObject = { 'Retry-After': { $ref: '#/components/headers/RetryAfter' } };
+const RATE_LIMIT: HeadersObject = {
+  'RateLimit-Policy': { $ref: '#/components/headers/RateLimitPolicy' },
+  RateLimit: { $ref: '#/components/headers/RateLimit' },
+};
 
 const codes = Object.keys(catalogue) as ProblemCode[];
 
@@ -40,7 +46,7 @@ export function problemResponses(method: string, operation: NotedOperation): Rec
   const responses: Record<string, ResponseObject> = {};
   for (const status of new Set(codes.map((code) => catalogue[code].status))) {
     const members = codes.filter((code) => own.has(code) && catalogue[code].status === status);
-    if (members.length > 0) responses[status] = responseOf(status, members);
+    if (members.length > 0) responses[status] = responseOf(status, members, limitHeaders(operation, status));
   }
   return responses;
 }
@@ -70,13 +76,19 @@ function impliedBy(method: string, operation: NotedOperation): ProblemCode[] {
   ];
 }
 
-function responseOf(status: number, members: readonly ProblemCode[]): ResponseObject {
+/** Whoever is over the limit that holds for all operations is told so as well. */
+export function limitHeaders(operation: NotedOperation, status?: number): HeadersObject {
+  return operation[TELLS_LIMITS_EXTENSION] || status === 429 ? RATE_LIMIT : {};
+}
+
+function responseOf(status: number, members: readonly ProblemCode[], limits: HeadersObject): ResponseObject {
   return {
     description: members.map((code) => `\`${code}\``).join(', '),
     headers: {
       ...REQUEST_ID,
       ...(status === 401 ? WWW_AUTHENTICATE : {}),
       ...(tellsWait(status) ? RETRY_AFTER : {}),
+      ...limits,
     },
     content: {
       'application/problem+json': {
@@ -105,6 +117,15 @@ export function problemComponents(): Required<Pick<ComponentsObject, 'schemas' |
       RetryAfter: {
         description: 'Seconds after which the same request may succeed.',
         schema: { type: 'integer', minimum: 0, example: EXAMPLE_WAIT },
+      },
+      RateLimitPolicy: {
+        description:
+          'The limits of an address that this request counted for (draft-ietf-httpapi-ratelimit-headers): `q` times in `w` seconds.',
+        schema: { type: 'string', example: '"sign-in";q=30;w=60' },
+      },
+      RateLimit: {
+        description: 'What is left of them: `r` times, until the window ends in `t` seconds.',
+        schema: { type: 'string', example: '"sign-in";r=29;t=60' },
       },
       SetCookie: {
         description:

@@ -7,7 +7,14 @@ const MAX_LIMIT = 200;
 
 /** The query of every list. */
 export class PageQueryDto {
-  @ApiPropertyOptional({ description: 'How many at most.', minimum: 1, maximum: MAX_LIMIT, default: 50, example: 50 })
+  @ApiPropertyOptional({
+    type: 'integer',
+    description: 'How many at most.',
+    minimum: 1,
+    maximum: MAX_LIMIT,
+    default: 50,
+    example: 50,
+  })
   // A query holds text only; what is not a plain number stays text, and is refused.
   @Transform(({ value }: { value: unknown }) => (typeof value === 'string' && /^\d{1,4}$/.test(value) ? +value : value))
   @IsOptional()

@@ -162,7 +162,7 @@ export class SocialNonceDto {
   })
   nonceHash!: string;
 
-  @ApiProperty({ example: 600, description: 'Seconds until it is worth nothing.' })
+  @ApiProperty({ type: 'integer', example: 600, description: 'Seconds until it is worth nothing.' })
   expiresIn!: number;
 }
 
@@ -177,7 +177,7 @@ export class AuthorizationDto {
   @ApiProperty({ example: EXAMPLE_NONCE, description: 'Keep it in this browser, and send it with the code.' })
   nonce!: string;
 
-  @ApiProperty({ example: 600, description: 'Seconds until it is worth nothing.' })
+  @ApiProperty({ type: 'integer', example: 600, description: 'Seconds until it is worth nothing.' })
   expiresIn!: number;
 }
 

@@ -1,4 +1,5 @@
-import { Injectable, SetMetadata } from '@nestjs/common';
+import { applyDecorators, Injectable, SetMetadata } from '@nestjs/common';
+import { ApiExtension } from '@nestjs/swagger';
 import { ThrottlerGuard, type ThrottlerRequest } from '@nestjs/throttler';
 import type { FastifyReply } from 'fastify';
 import { Problem } from '../problems/problem.js';
@@ -11,7 +12,11 @@ export type ThrottleScope = 'sign-in' | 'send' | 'reset';
 
 export const THROTTLE_SCOPES = 'countersign:throttle-scopes';
 
-export const ThrottledAs = (...scopes: ThrottleScope[]) => SetMetadata(THROTTLE_SCOPES, scopes);
+/** That answers of an operation tell how much is left, in the OpenAPI document while it is built. */
+export const TELLS_LIMITS_EXTENSION = 'x-tells-limits';
+
+export const ThrottledAs = (...scopes: ThrottleScope[]) =>
+  applyDecorators(SetMetadata(THROTTLE_SCOPES, scopes), ApiExtension(TELLS_LIMITS_EXTENSION, true));
 
 /** The coarse limit per client address, at the edge. Exact counters per account and device stand behind it. */
 @Injectable()

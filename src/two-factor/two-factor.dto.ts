@@ -66,14 +66,13 @@ export class TwoFactorDto {
   @ApiProperty({
     type: String,
     nullable: true,
-    enum: [...METHOD_TYPES, 'none', null],
+    enum: [...RULE_METHODS, 'none', null],
     description: 'The method that is asked first; null: as the policy says.',
   })
   preferredMethod!: MethodType | 'none' | null;
 
   @ApiProperty({
-    enum: METHOD_TYPES,
-    enumName: 'MethodType',
+    enum: RULE_METHODS,
     isArray: true,
     example: ['email', 'totp'],
     description: 'Methods that the policy accepts.',

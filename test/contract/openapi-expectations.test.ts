@@ -80,6 +80,7 @@ describe('expectDocumented', () => {
       answer(200, {}),
       'not in the document',
     ],
+    ['a header that says something', signIn, answer(200, enrollment, { location: '/next' }), 'the header "location"'],
     ['a body where none belongs', { method: 'POST', url: '/api/v1/auth/token/revoke' }, answer(204, {}), 'a body'],
   ])('refuses %s', (_, request, response, reason) => {
     expect(() => expectDocumented(request, response)).toThrow(reason);

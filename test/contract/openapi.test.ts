@@ -95,6 +95,29 @@ it('gives SignInResult a name, and a discriminator that leads to its three answe
   expect(Object.values(discriminator?.mapping ?? {})).toEqual(oneOf.map((member) => (member as ReferenceObject).$ref));
 });
 
+it.each([
+  ['UserTwoFactor', 'UpdateUserRule'],
+  ['Rule', 'RuleDemand'],
+  ['EffectiveTwoFactor', 'RuleDemand'],
+  ['TwoFactor', 'UpdateTwoFactor'],
+  ['AdminUser', 'UpdateUser'],
+  ['User', 'UpdateMe'],
+  ['Webhook', 'UpdateWebhook'],
+])('reads no choice in %s that %s would refuse', (read, written) => {
+  const shared = Object.keys(propertiesOf(read)).filter((name) => name in propertiesOf(written));
+  expect(shared).not.toEqual([]);
+  for (const name of shared) {
+    const accepted = choicesOf(propertiesOf(written)[name]);
+    expect({ [name]: choicesOf(propertiesOf(read)[name]).filter((choice) => !accepted.includes(choice)) }).toEqual({
+      [name]: [],
+    });
+  }
+});
+
+it('counts in whole numbers', () => {
+  expect(JSON.stringify(openApi)).not.toContain('"type":"number"');
+});
+
 it('tells which operations are open to everybody', () => {
   const open = operations.filter(({ operation }) => operation.security?.length === 0);
   expect(open.map(({ operation }) => operation.operationId).toSorted()).toEqual([
@@ -121,6 +144,20 @@ it('tells which operations are open to everybody', () => {
     'verifyToken',
   ]);
 });
+
+function propertiesOf(schema: string): Record<string, SchemaObject | ReferenceObject> {
+  return ((openApi.components?.schemas ?? {})[schema] as SchemaObject).properties ?? {};
+}
+
+/** What a property is chosen from; empty where it is free. */
+function choicesOf(property: SchemaObject | ReferenceObject | undefined): unknown[] {
+  if (property === undefined) return [];
+  if ('$ref' in property) {
+    const name = property.$ref.replace('#/components/schemas/', '');
+    return choicesOf((openApi.components?.schemas ?? {})[name]);
+  }
+  return property.enum ?? choicesOf(property.items ?? property.allOf?.[0]);
+}
 
 function bodiesOf({ requestBody, responses }: OperationObject): { pointer: string[]; media: MediaTypeObject }[] {
   const request = (requestBody as { content?: Record<string, MediaTypeObject> } | undefined)?.content ?? {};

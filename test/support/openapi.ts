@@ -39,6 +39,8 @@ const ajv = new Ajv2020({ strict: false, allErrors: true, validateFormats: true 
 addFormats.default(ajv);
 ajv.addFormat('idn-email', /^[^\s@]+@[^\s@]+$/u);
 ajv.addSchema(openApi, 'openapi');
+/** Headers that tell a client something; others are the same for every answer, or what HTTP itself says of it. */
+const TELLING = /^(x-auth-.*|retry-after|ratelimit.*|www-authenticate|set-cookie|location|link|content-disposition)$/;
 const validators = new Map<string, ValidateFunction>();
 
 /** Throws what the document does not say of this answer. */
@@ -86,6 +88,8 @@ function documentFaults(
   if (!documented) {
     return [`the status is not one of ${Object.keys(operation.responses).join(', ')}`];
   }
+  const undocumented = headersNotIn(documented, headers);
+  if (undocumented.length > 0) return undocumented;
   if (!documented.content) return body === '' ? [] : ['there is a body, and none is documented'];
   const mediaType = mediaTypeOf(headers);
   const media = documented.content[mediaType];
@@ -100,6 +104,13 @@ function documentFaults(
     faults.push(`the code "${codeOf(value)}" is not one of ${Object.keys(media.examples ?? {}).join(', ')}`);
   }
   return faults;
+}
+
+function headersNotIn({ headers: documented = {} }: ResponseObject, headers: Record<string, unknown>): string[] {
+  const names = Object.keys(documented).map((name) => name.toLowerCase());
+  return Object.keys(headers)
+    .filter((name) => TELLING.test(name) && headers[name] !== undefined && !names.includes(name))
+    .map((name) => `the header "${name}" is not documented`);
 }
 
 /** What holds for every problem, whether its path is in the document or not. */
