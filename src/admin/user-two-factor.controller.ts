@@ -79,16 +79,9 @@ export class UserTwoFactorController {
     @CurrentUser() admin: AccessPrincipal,
     @CurrentClient() client: Client,
   ): Promise<UserTwoFactorDto> {
-    const scope = { level: 'user', userId: id } as const;
-    const present = await this.rules.findOf(id);
-    const demand = {
-      required: body.required ?? present?.required ?? false,
-      methods: body.methods === undefined ? (present?.methods ?? null) : body.methods,
-      // One that has passed cannot be set again; the rule is in force.
-      deadline: body.deadline === undefined ? deadlineToCome(present) : dateOf(body.deadline),
-    };
-    if (demand.required || demand.methods !== null) await this.rules.put(scope, demand, byAdmin(admin, client));
-    else await this.rules.remove(scope, byAdmin(admin, client));
+    const { deadline, ...rest } = body;
+    const change = deadline === undefined ? rest : { ...rest, deadline: dateOf(deadline) };
+    await this.rules.change(id, change, byAdmin(admin, client));
     return this.get(id);
   }
 
@@ -120,10 +113,6 @@ export class UserTwoFactorController {
     if (found.length > BULK_LIMIT) throw invalidField('filter', `finds more than ${BULK_LIMIT} users; narrow it`);
     return found;
   }
-}
-
-function deadlineToCome(rule: { deadline: Date | null; inForce: boolean } | null): Date | null {
-  return rule === null || rule.inForce ? null : rule.deadline;
 }
 
 function dateOf(text: string | null): Date | null {

@@ -57,11 +57,6 @@ export class RequirementRules implements OnModuleInit {
     };
   }
 
-  async findOf(userId: string): Promise<RequirementRule | null> {
-    const stored = await findUserRule(this.db, userId);
-    return stored && toRule(stored);
-  }
-
   /**
    * Puts a rule in the place of the present one, and ends the sessions that do not meet it.
    *
@@ -73,11 +68,26 @@ export class RequirementRules implements OnModuleInit {
     return this.db.transaction(async (tx) => {
       if (scope.level === 'user') await this.voidSignInsOf(tx, scope.userId);
       else await allowSeconds(tx, PATIENCE_SECONDS);
-      const stored = await putRule(tx, uuidv7(), scope, demand);
-      if (!stored) throw deadlinePassed();
-      await this.requireAdminStillAble(tx);
-      await this.record(tx, scope, demand, by);
-      return { rule: toRule(stored), sessionsEnded: await this.endUnmet(tx, sessionsOf(scope), by) };
+      return this.write(tx, scope, demand, by);
+    });
+  }
+
+  /**
+   * Changes parts of a user's own rule; a rule that demands nothing is taken away. What is left out is read under the lock
+   * of his row: else of two changes in the same moment the second would undo the first.
+   *
+   * @throws Problem not_found where there is no such user; validation_failed; last_admin
+   */
+  async change(userId: string, change: Partial<RuleDemand>, by: By): Promise<void> {
+    // Those that stand there already may be trusted no more; they do not count, and hinder no change.
+    this.requireKnownMethods(change.methods ?? null);
+    const scope: RuleScope = { level: 'user', userId };
+    await this.db.transaction(async (tx) => {
+      await this.voidSignInsOf(tx, userId);
+      const stored = await findUserRule(tx, userId);
+      const demand = demandAfter(stored && toRule(stored), change);
+      if (demand.required || demand.methods !== null) await this.write(tx, scope, demand, by);
+      else if (await deleteRule(tx, scope)) await this.record(tx, scope, null, by);
     });
   }
 
@@ -194,6 +204,14 @@ export class RequirementRules implements OnModuleInit {
     return ended.length;
   }
 
+  private async write(tx: EntityManager, scope: RuleScope, demand: RuleDemand, by: By) {
+    const stored = await putRule(tx, uuidv7(), scope, demand);
+    if (!stored) throw deadlinePassed();
+    await this.requireAdminStillAble(tx);
+    await this.record(tx, scope, demand, by);
+    return { rule: toRule(stored), sessionsEnded: await this.endUnmet(tx, sessionsOf(scope), by) };
+  }
+
   private async record(tx: EntityManager, scope: RuleScope, demand: RuleDemand | null, by: By): Promise<void> {
     const userId = scope.level === 'user' ? scope.userId : null;
     const role = scope.level === 'role' ? scope.role : null;
@@ -225,6 +243,16 @@ async function lockAdmins(tx: EntityManager): Promise<void> {
 function sessionsOf(scope: RuleScope): SessionScope {
   if (scope.level === 'user') return { userIds: [scope.userId] };
   return scope.level === 'role' ? { role: scope.role } : {};
+}
+
+function demandAfter(rule: RequirementRule | null, { required, methods, deadline }: Partial<RuleDemand>): RuleDemand {
+  // One that has passed cannot be set again; the rule is in force.
+  const deadlineToCome = rule === null || rule.inForce ? null : rule.deadline;
+  return {
+    required: required ?? rule?.required ?? false,
+    methods: methods === undefined ? (rule?.methods ?? null) : methods,
+    deadline: deadline === undefined ? deadlineToCome : deadline,
+  };
 }
 
 function plain({ required, methods, deadline }: RuleDemand) {

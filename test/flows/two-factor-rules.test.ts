@@ -93,6 +93,29 @@ async function runDueJob(): Promise<void> {
 }
 
 describe('a rule for one user', () => {
+  it('changes what it names also where the rest of the rule is trusted no more', async () => {
+    const person = await register(app);
+    await ruleOf(person, { required: true });
+    await app.sql(`UPDATE requirement_rules SET methods = '{sms}' WHERE user_id = $1`, [person.id]);
+    const { status, body } = await ruleOf(person, { required: false });
+    expect([status, body.required, body.methods]).toEqual([200, false, ['sms']]);
+    expect((await ruleOf(person, { methods: ['sms'] })).status).toBe(400);
+  });
+
+  it('keeps both of two changes of different parts that are made in the same moment', async () => {
+    const options = { token: await token() };
+    for (let round = 0; round < 5; round += 1) {
+      const path = `/admin/users/${(await register(app)).id}/two-factor`;
+      const answers = await Promise.all([
+        app.http.patch(path, { required: true }, options),
+        app.http.patch(path, { methods: ['totp'] }, options),
+      ]);
+      expect(answers.map(({ status }) => status)).toEqual([200, 200]);
+      const { body } = await app.http.get<Explained>(path, options);
+      expect([body.required, body.methods]).toEqual([true, ['totp']]);
+    }
+  });
+
   it('ends his password-only sessions at once, and his next sign-in asks', async () => {
     const person = await passwordOnly();
     const other = await passwordOnly();
