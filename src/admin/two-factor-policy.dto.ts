@@ -35,6 +35,17 @@ const DEADLINE_PROPERTY = {
   example: '2027-03-31T22:00:00Z',
 } as const;
 
+/** ISO 8601 also has weeks, days of the year and hours without minutes, none of which JavaScript reads. */
+const MOMENT = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)$/;
+
+const IsDeadline = () => (target: object, property: string) => {
+  IsISO8601({ strict: true })(target, property);
+  Matches(MOMENT, { message: `${property} must be a time with its time zone, such as 2027-03-31T22:00:00Z` })(
+    target,
+    property,
+  );
+};
+
 /** What a rule demands. */
 export class RuleDemandDto {
   @ApiProperty({ example: true, description: 'Whether a second factor is required. `false` asks for nothing.' })
@@ -58,8 +69,7 @@ export class RuleDemandDto {
       'Until then the rule demands nothing, and sign-ins name the deadline to users who are not prepared. In the future, with its time zone. Absent or null: the rule holds at once.',
   })
   @IsOptional()
-  @IsISO8601({ strict: true, strictSeparator: true })
-  @Matches(/T.+(Z|[+-]\d\d:\d\d)$/, { message: 'deadline must be a time with its time zone' })
+  @IsDeadline()
   deadline?: string | null;
 }
 
@@ -80,8 +90,7 @@ export class UpdateUserRuleDto {
 
   @ApiPropertyOptional({ ...DEADLINE_PROPERTY, description: 'Until then nothing is demanded; null: at once.' })
   @IsOptional()
-  @IsISO8601({ strict: true, strictSeparator: true })
-  @Matches(/T.+(Z|[+-]\d\d:\d\d)$/, { message: 'deadline must be a time with its time zone' })
+  @IsDeadline()
   deadline?: string | null;
 }
 

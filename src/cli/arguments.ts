@@ -1,6 +1,6 @@
 import type { INestApplicationContext } from '@nestjs/common';
 import { plainToInstance } from 'class-transformer';
-import { isUUID, validate } from 'class-validator';
+import { isISO8601, isUUID, validate } from 'class-validator';
 import { InvalidArgumentError } from 'commander';
 import { getEntityManagerToken } from '@nestjs/typeorm';
 import type { EntityManager } from 'typeorm';
@@ -47,9 +47,9 @@ export type Deadline = { at: Date } | { inSeconds: number };
 export function readDeadline(text: string): Deadline {
   const inSeconds = parseDuration(text);
   if (inSeconds !== null) return { inSeconds };
-  const at = new Date(text);
-  const complete = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?(Z|[+-]\d\d:\d\d)$/.test(text) && !Number.isNaN(at.getTime());
-  if (complete) return { at };
+  const complete = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?(Z|[+-]\d\d:\d\d)$/.test(text);
+  // Date makes the second of March of the thirtieth of February.
+  if (complete && isISO8601(text, { strict: true })) return { at: new Date(text) };
   throw new InvalidArgumentError('It is a time with its zone (2027-03-31T22:00Z) or a span (14d).');
 }
 
