@@ -2,7 +2,7 @@ import { Body, Controller, Delete, Get, HttpCode, Param, Post, Put } from '@nest
 import { ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiParam, ApiTags } from '@nestjs/swagger';
 import { CurrentClient, type Client } from '../audit/client.js';
 import { Problems } from '../problems/answers.js';
-import { invalidField } from '../problems/problem.js';
+import { invalidField, Problem } from '../problems/problem.js';
 import { AdminsOnly, CurrentUser, RequiresFresh } from '../tokens/access.js';
 import { EndsSessions } from '../tokens/ends-sessions.js';
 import type { AccessPrincipal } from '../tokens/principal.js';
@@ -19,6 +19,7 @@ import {
   ProposedRuleDto,
   RuleChangeDto,
   RuleDemandDto,
+  RuleDto,
   toRuleDto,
   type Foreseen,
 } from './two-factor-policy.dto.js';
@@ -77,6 +78,20 @@ export class TwoFactorPolicyController {
     @CurrentClient() client: Client,
   ): Promise<RuleChangeDto> {
     return this.set({ level: 'global' }, body, admin, client);
+  }
+
+  @Get('roles/:role')
+  @AdminsOnly()
+  @ApiRole()
+  @ApiOperation({ operationId: 'getRoleTwoFactorPolicy', summary: 'The rule of a role' })
+  @ApiOkResponse({ type: RuleDto, description: 'The rule; 404 where the role has none.' })
+  @Problems('not_found')
+  async getOfRole(@Param('role') role: string): Promise<RuleDto> {
+    const name = roleOf(role);
+    const { roles } = await this.rules.findGeneral();
+    const rule = roles.find((each) => each.role === name);
+    if (!rule) throw new Problem('not_found');
+    return toRuleDto(rule);
   }
 
   @EndsSessions()

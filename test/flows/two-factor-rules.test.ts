@@ -345,8 +345,12 @@ describe('rules for everybody and for roles', () => {
       rules: [{ level: 'configuration' }, { level: 'role' }],
     });
 
-    const removed = await app.http.delete('/admin/two-factor/policy/roles/support', { token: await token() });
+    const path = '/admin/two-factor/policy/roles/support';
+    expect((await app.http.get(path, { token: await token() })).body).toEqual(body.rule);
+
+    const removed = await app.http.delete(path, { token: await token() });
     expect(removed.status).toBe(204);
+    expect((await app.http.get(path, { token: await token() })).status).toBe(404);
     expect((await explained(support)).effective.required).toBe(false);
     expect(await policy()).toMatchObject({ global: null, roles: [] });
   });
@@ -387,12 +391,13 @@ describe('rules for everybody and for roles', () => {
 
   it('roles have names', async () => {
     for (const role of ['Support', '1st', 'a'.repeat(33), 'sup port']) {
-      const { status, body } = await app.http.put<Record<string, unknown>>(
-        `/admin/two-factor/policy/roles/${encodeURIComponent(role)}`,
-        { required: true },
-        { token: await token() },
-      );
-      expect([role, status, body['code']]).toEqual([role, 400, 'validation_failed']);
+      const path = `/admin/two-factor/policy/roles/${encodeURIComponent(role)}`;
+      for (const { status, body } of [
+        await app.http.put<Record<string, unknown>>(path, { required: true }, { token: await token() }),
+        await app.http.get<Record<string, unknown>>(path, { token: await token() }),
+      ]) {
+        expect([role, status, body['code']]).toEqual([role, 400, 'validation_failed']);
+      }
     }
   });
 });

@@ -69,6 +69,7 @@ const ROUTES: Readonly<Record<string, Row>> = {
   'POST /api/v1/admin/users/:id/recovery-link': ['access', 403],
   'GET /api/v1/admin/two-factor/policy': ['access', 403],
   'PUT /api/v1/admin/two-factor/policy': ['access', 403],
+  'GET /api/v1/admin/two-factor/policy/roles/:role': ['access', 403],
   'PUT /api/v1/admin/two-factor/policy/roles/:role': ['access', 403],
   'DELETE /api/v1/admin/two-factor/policy/roles/:role': ['access', 403],
   'POST /api/v1/admin/two-factor/policy/preview': ['access', 403],
