@@ -48,6 +48,12 @@ export class AuditLogController {
   })
   @ApiOkResponse({
     description: 'The events.',
+    headers: {
+      'Content-Disposition': {
+        description: 'The name of the file. Only with `format=ndjson`.',
+        schema: { type: 'string', example: 'attachment; filename="audit-events.ndjson"' },
+      },
+    },
     content: {
       'application/json': { schema: { $ref: getSchemaPath(AuditEventPageDto) } },
       'application/x-ndjson': {

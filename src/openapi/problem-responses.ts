@@ -87,7 +87,7 @@ function responseOf(status: number, members: readonly ProblemCode[], limits: Hea
     headers: {
       ...REQUEST_ID,
       ...(status === 401 ? WWW_AUTHENTICATE : {}),
-      ...(tellsWait(status) ? RETRY_AFTER : {}),
+      ...(members.some(tellsWait) ? RETRY_AFTER : {}),
       ...limits,
     },
     content: {
@@ -99,8 +99,10 @@ function responseOf(status: number, members: readonly ProblemCode[], limits: Hea
   };
 }
 
-function tellsWait(status: number): boolean {
-  return status === 429 || status === 503;
+function tellsWait(code: ProblemCode): boolean {
+  const { status } = catalogue[code];
+  // A gateway is answered 403 for what is a 503 elsewhere.
+  return status === 429 || status === 503 || code === 'authorization_unknown';
 }
 
 /** What every problem response refers to. */
@@ -211,7 +213,7 @@ function exampleOf(code: ProblemCode): ExampleObject {
     ...(code === 'validation_failed'
       ? { errors: [{ field: 'identifier', messages: ['identifier must be a string'] }] }
       : {}),
-    ...(tellsWait(status) ? { retryAfter: EXAMPLE_WAIT } : {}),
+    ...(tellsWait(code) ? { retryAfter: EXAMPLE_WAIT } : {}),
   };
   return { summary: title, value };
 }

@@ -1,6 +1,7 @@
 import { createLocalJWKSet, decodeJwt, jwtVerify, type JSONWebKeySet } from 'jose';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startApp, type TestApp } from '../support/app.js';
+import { expectDocumented } from '../support/openapi.js';
 import {
   enrollTotp,
   firstFactor,
@@ -341,8 +342,10 @@ describe('while the database does not answer', () => {
     try {
       const { accessToken } = await signInByMail(away, await register(away));
       await away.sql('ALTER TABLE sessions RENAME TO sessions_away');
-      const { statusCode, headers, body } = await ask({ token: accessToken }, away);
+      const answer = await ask({ token: accessToken }, away);
+      const { statusCode, headers, body } = answer;
       expect([statusCode, (JSON.parse(body) as { code: string }).code]).toEqual([403, 'authorization_unknown']);
+      expectDocumented({ method: 'GET', url: '/api/v1/auth/forward' }, answer);
       expect([headers['retry-after'], headers['cache-control']]).toEqual(['2', 'no-store']);
       expect(identityOf(headers)).toEqual({});
       await away.sql('ALTER TABLE sessions_away RENAME TO sessions');
