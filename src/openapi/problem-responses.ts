@@ -139,7 +139,7 @@ export function problemComponents(): Required<Pick<ComponentsObject, 'schemas' |
       },
       WwwAuthenticate: {
         description:
-          'The challenge of RFC 6750; for `insufficient_user_authentication` that of RFC 9470, with `max_age`.',
+          'The challenge of RFC 6750; for `insufficient_user_authentication` that of RFC 9470, with `acr_values`, and `max_age` where the proof is to be recent.',
         schema: { type: 'string', example: 'Bearer realm="countersign", error="invalid_token"' },
       },
     },
