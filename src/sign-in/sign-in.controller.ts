@@ -163,7 +163,7 @@ export class SignInController {
     operationId: 'stepUp',
     summary: 'Prove a factor again within a session (RFC 9470)',
     description:
-      'Without a code the device is asked (202); with one the answer is an access token whose auth_time is now.',
+      'Without a code the device is asked (202); with one the answer is an access token whose auth_time is now. Its acr is what that proof makes of the session: aal1 after one that does not count for aal2, also where another was proved before.',
   })
   @ApiBody({
     type: StepUpDto,

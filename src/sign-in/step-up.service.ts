@@ -3,6 +3,7 @@ import { InjectEntityManager } from '@nestjs/typeorm';
 import type { EntityManager } from 'typeorm';
 import { Audit } from '../audit/audit.service.js';
 import type { Client } from '../audit/client.js';
+import { Config } from '../config/config.js';
 import { Attempts } from '../otp-devices/attempts.service.js';
 import { findLatestChallenge } from '../otp-devices/challenge.queries.js';
 import { Challenges } from '../otp-devices/challenges.service.js';
@@ -13,6 +14,7 @@ import { problemOf } from '../otp-devices/refusal.js';
 import { Problem } from '../problems/problem.js';
 import { PasswordFailures } from '../throttling/password-failures.js';
 import { sendProblem } from '../throttling/send-permission.js';
+import { provedAgain } from '../tokens/assurance.js';
 import type { AccessPrincipal } from '../tokens/principal.js';
 import { findRefreshState } from '../tokens/session.queries.js';
 import { Tokens } from '../tokens/tokens.service.js';
@@ -42,6 +44,7 @@ export class StepUp {
     private readonly passwordFailures: PasswordFailures,
     private readonly tokens: Tokens,
     private readonly audit: Audit,
+    private readonly config: Config,
   ) {}
 
   async prove(
@@ -127,7 +130,7 @@ export class StepUp {
     const { userId, sessionId, roles } = principal;
     const session = await findRefreshState(tx, sessionId);
     if (!session) throw new Problem('invalid_token');
-    const proved = session.proved.includes(proof) ? session.proved : [...session.proved, proof];
+    const proved = provedAgain(session.proved, proof, this.config.twoFactor.aal2Methods);
     const renewed = await this.tokens.renew(tx, { userId, sessionId, roles, proved, amr: this.methods.amrOf(proved) });
     if (!renewed) throw new Problem('invalid_token');
     await this.audit.record(tx, 'step-up.succeeded', { userId, sessionId, client }, { proved: proof });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { acrOf, amrOf, type Acr } from './assurance.js';
+import { acrOf, amrOf, provedAgain, type Acr } from './assurance.js';
 
 /** The default of TWO_FACTOR_AAL2_METHODS: e-mail does not count (NIST SP 800-63B-4 §3.1.3.1). */
 const DEFAULT: readonly string[] = ['totp', 'sms', 'recovery_codes'];
@@ -28,6 +28,27 @@ describe('acr: the assurance of what was proved', () => {
     [['password', 'totp'], [], 'aal1', 'the operator counts nothing'],
   ])('%j with %j counted → %s: %s', (proved, counted, acr) => {
     expect(acrOf(proved, counted)).toBe(acr);
+  });
+});
+
+describe('what a session has proved after another proof', () => {
+  it.each<[before: string[], proof: string, counted: readonly string[], after: string[], why: string]>([
+    [['password', 'email'], 'totp', DEFAULT, ['password', 'email', 'totp'], 'a better one is added'],
+    [['password', 'totp'], 'totp', DEFAULT, ['password', 'totp'], 'the same one again'],
+    [['password', 'totp'], 'sms', DEFAULT, ['password', 'totp', 'sms'], 'another one that counts'],
+    [['password', 'totp'], 'email', DEFAULT, ['password', 'email'], 'a lesser one does not make it recent'],
+    [['password', 'email', 'totp'], 'email', DEFAULT, ['password', 'email'], 'nor one that was proved before'],
+    [['password', 'totp'], 'password', DEFAULT, ['password'], 'nor the password, where the app is gone'],
+    [['sms', 'totp'], 'email', DEFAULT, ['sms', 'email'], 'the first factor stays, whatever it is'],
+    [
+      ['password', 'totp'],
+      'email',
+      WITH_EMAIL,
+      ['password', 'totp', 'email'],
+      'where e-mail counts it is no lesser one',
+    ],
+  ])('%j and %s, counting %j: %j (%s)', (before, proof, counted, after) => {
+    expect(provedAgain(before, proof, counted)).toEqual(after);
   });
 });
 

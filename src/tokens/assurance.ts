@@ -15,6 +15,17 @@ export function acrOf(proved: readonly Proof[], aal2Methods: readonly string[]):
   return distinct.slice(1).some((proof) => aal2Methods.includes(proof)) ? 'aal2' : 'aal1';
 }
 
+/**
+ * What a session says to have proved after another proof, which is what its tokens date by `auth_time`. One that does not
+ * count for `aal2` takes back those that do: else a mailed code would make an app of hours ago look like one of now.
+ */
+export function provedAgain(before: readonly Proof[], proof: Proof, aal2Methods: readonly string[]): Proof[] {
+  const stays = aal2Methods.includes(proof)
+    ? before
+    : before.filter((each, index) => index === 0 || !aal2Methods.includes(each));
+  return [...new Set([...stays, proof])];
+}
+
 /** The `amr` claim (RFC 8176): the references of every proof, and `mfa` where two factors count. */
 export function amrOf(references: readonly string[], acr: Acr): string[] {
   const distinct = [...new Set(references)];

@@ -29,7 +29,7 @@ const CHANGES: Record<string, (app: TestApp, token: string, owner: Owner) => Pro
     'remove the app': (app, token, { deviceId }) => app.http.delete(`/otp-devices/${deviceId}`, { token }),
     'prefer the mailbox': (app, token) =>
       app.http.patch('/users/me/two-factor', { preferredMethod: 'email' }, { token }),
-    'take another name': (app, token) => app.http.patch('/users/me', { username: 'somebody-else' }, { token }),
+    'take another name': (app, token, { id }) => app.http.patch('/users/me', { username: `not-${id}` }, { token }),
     'change the password': (app, token) =>
       app.http.post(
         '/users/me/password',
@@ -151,4 +151,53 @@ it('who signed in with the app itself changes what he likes', async () => {
   const owner = await personWithTotp(app);
   const { accessToken: token } = await signInByTotp(app, owner);
   expect((await app.http.post('/otp-devices', { type: 'recovery_codes' }, { token })).status).toBe(201);
+});
+
+describe('a stale session of password and app', () => {
+  /** With the access token, or the refresh token, that somebody has stolen. */
+  async function stale(owner: Owner): Promise<string> {
+    const { refreshToken } = await signInByTotp(app, owner);
+    await app.clock.advance(301);
+    const { body } = await app.http.post<SignedIn>('/auth/token/refresh', { refreshToken });
+    expect(claimsOf(body)).toMatchObject({ amr: ['pwd', 'otp', 'mfa'], acr: 'aal2' });
+    return body.accessToken;
+  }
+
+  async function stepUpByMail(token: string, owner: Owner): Promise<Answer<SignedIn>> {
+    const { body } = await app.http.get<{ items: { id: string; type: string }[] }>('/otp-devices', { token });
+    const deviceId = body.items.find(({ type }) => type === 'email')?.id;
+    await app.http.post('/auth/step-up', { deviceId }, { token });
+    return app.http.post<SignedIn>('/auth/step-up', { deviceId, code: await app.mailbox.code(owner.email) }, { token });
+  }
+
+  it.each(Object.entries(CHANGES))(
+    'is not enough with a mailed code to %s; with the app it is',
+    async (_what, change) => {
+      const owner = await personWithTotp(app);
+      const { body: lesser } = await stepUpByMail(await stale(owner), owner);
+      expect(claimsOf(lesser)).toMatchObject({ amr: ['pwd', 'email'], acr: 'aal1' });
+      expect(refusalOf(await change(app, lesser.accessToken, owner))).toEqual([
+        401,
+        'insufficient_user_authentication',
+        'aal2',
+      ]);
+      const code = totpCode(owner.secret, app.clock);
+      const { body: proved } = await app.http.post<SignedIn>('/auth/step-up', { code }, { token: lesser.accessToken });
+      expect(claimsOf(proved)).toMatchObject({ acr: 'aal2' });
+      expect((await change(app, proved.accessToken, owner)).status).toBeLessThan(300);
+    },
+  );
+
+  it('does not become a recent one of aal2 at a gateway by a mailed code, nor by a refresh after it', async () => {
+    const owner = await personWithTotp(app);
+    const { refreshToken } = await signInByTotp(app, owner);
+    await app.clock.advance(301);
+    const { body: stolen } = await app.http.post<SignedIn>('/auth/token/refresh', { refreshToken });
+    const { body: lesser } = await stepUpByMail(stolen.accessToken, owner);
+    const { body: next } = await app.http.post<SignedIn>('/auth/token/refresh', { refreshToken: stolen.refreshToken });
+    for (const { accessToken: token } of [lesser, next]) {
+      const answer = await app.http.get<Record<string, unknown>>('/auth/forward?acr=aal2&maxAge=300', { token });
+      expect(refusalOf(answer)).toEqual([401, 'insufficient_user_authentication', 'aal2']);
+    }
+  });
 });
