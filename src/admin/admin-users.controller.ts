@@ -1,5 +1,5 @@
 import { Body, Controller, Delete, Get, HttpCode, Patch, Query } from '@nestjs/common';
-import { ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
+import { ApiBody, ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { CurrentClient, type Client } from '../audit/client.js';
 import { ReadReplicas } from '../database/read-replicas.js';
 import { Problems } from '../problems/answers.js';
@@ -54,6 +54,14 @@ export class AdminUsersController {
     summary: 'Change roles, profile, or whether the user can sign in',
     description:
       'Roles act at once, and sessions that no longer meet the policy end. A deactivated user is signed out everywhere and told by mail; what was open for him is void.',
+  })
+  @ApiBody({
+    type: UpdateUserDto,
+    examples: {
+      roles: { summary: 'Roles', value: { roles: ['support'] } },
+      active: { summary: 'Whether he can sign in', value: { active: false } },
+      profile: { summary: 'The profile', value: { firstName: 'Ada', lastName: 'King', locale: 'de-AT' } },
+    },
   })
   @ApiOkResponse({ type: AdminUserDto, description: 'The user as he is now.' })
   @Problems('not_found', 'last_admin')

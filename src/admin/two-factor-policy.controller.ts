@@ -1,5 +1,5 @@
 import { Body, Controller, Delete, Get, HttpCode, Param, Post, Put } from '@nestjs/common';
-import { ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiParam, ApiTags } from '@nestjs/swagger';
+import { ApiBody, ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiParam, ApiTags } from '@nestjs/swagger';
 import { CurrentClient, type Client } from '../audit/client.js';
 import { Problems } from '../problems/answers.js';
 import { invalidField, Problem } from '../problems/problem.js';
@@ -135,6 +135,27 @@ export class TwoFactorPolicyController {
     summary: 'Tell what a rule would do, without setting it',
     description:
       'The decisions of a sign-in are taken for everybody whom the rule is about, as of its deadline where it has one.',
+  })
+  @ApiBody({
+    type: ProposedRuleDto,
+    examples: {
+      everybody: { summary: 'A rule for everybody', value: { level: 'global', required: true, methods: ['totp'] } },
+      role: {
+        summary: 'A rule for a role, and who could not sign in',
+        value: {
+          level: 'role',
+          role: 'support',
+          required: true,
+          deadline: '2027-03-31T22:00:00Z',
+          list: 'cannotSignIn',
+          limit: 50,
+        },
+      },
+      user: {
+        summary: 'A rule for one user',
+        value: { level: 'user', userId: '019aa8d2-7a31-7c7e-9d56-4f1f2a1f0c11', required: true },
+      },
+    },
   })
   @ApiOkResponse({ type: PreviewDto, description: 'What would happen. Nothing has changed.' })
   async preview(@Body() body: ProposedRuleDto): Promise<PreviewDto> {

@@ -1,5 +1,5 @@
 import { Body, Controller, Get, HttpCode, Patch, Post } from '@nestjs/common';
-import { ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
+import { ApiBody, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { InjectEntityManager } from '@nestjs/typeorm';
 import type { EntityManager } from 'typeorm';
 import { CurrentClient, type Client } from '../audit/client.js';
@@ -94,6 +94,16 @@ export class UserTwoFactorController {
     operationId: 'setTwoFactorOfUsers',
     summary: 'Set the same rule for many users at once',
     description: `For up to ${BULK_LIMIT.toLocaleString('en')} users, named or found by a filter. All of them get it, or none.`,
+  })
+  @ApiBody({
+    type: BulkRuleDto,
+    examples: {
+      named: { summary: 'Named users', value: { required: true, userIds: ['019aa8d2-7a31-7c7e-9d56-4f1f2a1f0c11'] } },
+      found: {
+        summary: 'Those whom a filter finds',
+        value: { required: true, methods: ['totp'], deadline: '2027-03-31T22:00:00Z', filter: { role: 'support' } },
+      },
+    },
   })
   @ApiOkResponse({ type: BulkRuleResultDto, description: 'The rules stand.' })
   @Problems('last_admin')

@@ -1,5 +1,5 @@
 import { Body, Controller, HttpCode, Post, Req } from '@nestjs/common';
-import { ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
+import { ApiBody, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { FastifyRequest } from 'fastify';
 import { CurrentClient, type Client } from '../audit/client.js';
 import { Config } from '../config/config.js';
@@ -52,6 +52,24 @@ export class AcceptanceController {
     summary: 'Accept an invitation',
     description:
       'The link proves the address. Where it has no account, one is made; the second factor follows as after a magic link. No token is needed; an access token that is sent must be of the account of that address.',
+  })
+  @ApiBody({
+    type: AcceptInvitationDto,
+    examples: {
+      newcomer: {
+        summary: 'Somebody new',
+        value: {
+          token: 'Zk1vV0Z4dE5yT2VvQ3lLd2dYb1BqU2hIcEdaUXJhY2s',
+          password: 'three uncommon words',
+          firstName: 'Ada',
+          lastName: 'Lovelace',
+        },
+      },
+      account: {
+        summary: 'Somebody who has an account',
+        value: { token: 'Zk1vV0Z4dE5yT2VvQ3lLd2dYb1BqU2hIcEdaUXJhY2s' },
+      },
+    },
   })
   @ApiOkResponse({
     schema: { $ref: `#/components/schemas/${SIGN_IN_RESULT}` },

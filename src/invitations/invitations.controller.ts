@@ -1,5 +1,6 @@
 import { Body, Controller, Delete, Get, HttpCode, HttpStatus, Param, ParseUUIDPipe, Post, Query } from '@nestjs/common';
 import {
+  ApiBody,
   ApiCreatedResponse,
   ApiNoContentResponse,
   ApiOkResponse,
@@ -40,6 +41,17 @@ export class InvitationsController {
     summary: 'Invite somebody by mail or text message',
     description:
       'Every user may, where INVITE_ALLOWED is on. The answer is the same whether or not the address has an account.',
+  })
+  @ApiBody({
+    type: InviteDto,
+    examples: {
+      mail: { summary: 'By mail', value: { email: 'grace@example.com', message: 'Welcome to the team!' } },
+      text: { summary: 'By text message', value: { phoneNumber: '+4915112345678', expiresIn: 604_800 } },
+      role: {
+        summary: 'By an administrator, with a role and a rule',
+        value: { email: 'grace@example.com', roles: ['support'], requireTwoFactor: true, methods: ['totp'] },
+      },
+    },
   })
   @ApiCreatedResponse({ type: InvitationDto, description: 'The invitation is on its way.' })
   @Problems(

@@ -1,5 +1,5 @@
 import { Body, Controller, Patch } from '@nestjs/common';
-import { ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
+import { ApiBody, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { CurrentClient, type Client } from '../audit/client.js';
 import { Problems } from '../problems/answers.js';
 import { Accepts, CurrentUser } from '../tokens/access.js';
@@ -21,6 +21,17 @@ export class OwnProfileController {
     summary: 'Change the profile, or what identifies the own account',
     description:
       'An e-mail address or phone number changes only to that of a confirmed device; the old address is told, and what is open for it becomes void. Changes of addresses and of the username need a recent proof of a factor. Roles and everything about security have ways of their own.',
+  })
+  @ApiBody({
+    type: UpdateMeDto,
+    examples: {
+      profile: { summary: 'The profile', value: { firstName: 'Ada', lastName: 'King', locale: 'de-AT' } },
+      fields: {
+        summary: 'Fields of PROFILE_FIELDS; null takes one away',
+        value: { profile: { company: 'Analytical Engines' } },
+      },
+      address: { summary: 'The address of a confirmed device', value: { email: 'ada@example.org' } },
+    },
   })
   @ApiOkResponse({ type: UserDto, description: 'The user.' })
   @Problems(

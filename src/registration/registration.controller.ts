@@ -1,5 +1,12 @@
 import { Body, Controller, HttpCode, Post, Res } from '@nestjs/common';
-import { ApiAcceptedResponse, ApiCreatedResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
+import {
+  ApiAcceptedResponse,
+  ApiBody,
+  ApiCreatedResponse,
+  ApiOkResponse,
+  ApiOperation,
+  ApiTags,
+} from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 import { CurrentClient, type Client } from '../audit/client.js';
 import { Problems } from '../problems/answers.js';
@@ -29,6 +36,20 @@ export class RegistrationController {
     summary: 'Register',
     description:
       'The answer is the same where the address or name is taken, unless the deployment reveals that (409); its owner is told by mail. Where the deployment wants the address proved first (SIGNUP_VERIFIED_ONLY) the answer is 202, and POST /users/confirm makes the account.',
+  })
+  @ApiBody({
+    type: RegisterDto,
+    examples: {
+      mail: { summary: 'With an address', value: { email: 'ada@example.com', password: 'three uncommon words' } },
+      name: {
+        summary: 'With a username and a number',
+        value: { username: 'ada', phoneNumber: '+4915112345678', firstName: 'Ada', lastName: 'Lovelace', website: '' },
+      },
+      profile: {
+        summary: 'With fields of PROFILE_FIELDS',
+        value: { email: 'ada@example.com', profile: { company: 'Analytical Engines' } },
+      },
+    },
   })
   @ApiCreatedResponse({ type: UserDto, description: 'The new user.' })
   @ApiAcceptedResponse({ type: RegistrationStartedDto, description: 'A code was sent; there is no account yet.' })

@@ -1,5 +1,12 @@
 import { Body, Controller, HttpCode, Post, Req } from '@nestjs/common';
-import { ApiAcceptedResponse, ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
+import {
+  ApiAcceptedResponse,
+  ApiBody,
+  ApiNoContentResponse,
+  ApiOkResponse,
+  ApiOperation,
+  ApiTags,
+} from '@nestjs/swagger';
 import type { FastifyRequest } from 'fastify';
 import { CurrentClient, type Client } from '../audit/client.js';
 import { Problems } from '../problems/answers.js';
@@ -90,6 +97,19 @@ export class LinksController {
     operationId: 'confirmPasswordReset',
     summary: 'Choose a new password',
     description: 'Every session ends and unfinished sign-ins become void; devices stay. Nobody is signed in by it.',
+  })
+  @ApiBody({
+    type: ConfirmResetDto,
+    examples: {
+      link: {
+        summary: 'With the token of the link',
+        value: { token: 'c29tZXRoaW5nIHRoYXQgbm9ib2R5IGNvdWxkIGd1ZXNz', newPassword: 'four other uncommon words' },
+      },
+      code: {
+        summary: 'With the code of a text message',
+        value: { identifier: '+4915112345678', code: '492039', newPassword: 'four other uncommon words' },
+      },
+    },
   })
   @ApiNoContentResponse({ description: 'The password is changed.' })
   @Problems('invalid_link', 'too_many_failures', 'too_many_attempts', 'busy', 'unavailable')

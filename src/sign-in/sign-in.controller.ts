@@ -56,6 +56,16 @@ export class SignInController {
     summary: 'Sign in: the first factor',
     description: 'The answer says what follows: tokens, a second factor, or the enrollment of one.',
   })
+  @ApiBody({
+    type: SignInDto,
+    examples: {
+      password: {
+        summary: 'With the password',
+        value: { identifier: 'ada@example.com', password: 'three uncommon words' },
+      },
+      code: { summary: 'With a one-time code', value: { identifier: 'ada@example.com', code: '0492039' } },
+    },
+  })
   @ApiOkResponse(signInAnswer)
   @Problems('invalid_credentials', 'two_factor_not_configured', 'too_many_failures', 'too_many_code_tokens', 'busy')
   token(
@@ -104,6 +114,22 @@ export class SignInController {
     summary: 'Send a code: again, to another device, or instead of a password',
     description:
       'With a code token the earlier code is void then; attempts and expiry stay as they are. With an identifier the answer is the same whether or not anybody has it.',
+  })
+  @ApiBody({
+    type: AskForCodeDto,
+    examples: {
+      instead: {
+        summary: 'Instead of a password',
+        value: { identifier: 'ada@example.com', channel: 'email' },
+      },
+      again: {
+        summary: 'Again within a sign-in, or to another device',
+        value: {
+          codeToken: 'eyJhbGciOiJIUzI1NiIsInR5cCI6ImNvZGUrand0In0.eyJzdWIiOiIwMTlhIn0.c2lnbmF0dXJl',
+          deviceId: '019aa8d2-8f02-7a51-b1c4-0d6a1e5b7c22',
+        },
+      },
+    },
   })
   @ApiAcceptedResponse({ type: AskedDto, description: 'Asked.' })
   @Problems(

@@ -1,11 +1,18 @@
 import { Body, Controller, Delete, Get, HttpCode, Param, Post } from '@nestjs/common';
-import { ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiParam, ApiTags } from '@nestjs/swagger';
+import { ApiBody, ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiParam, ApiTags } from '@nestjs/swagger';
 import { CurrentClient, type Client } from '../audit/client.js';
 import { Problems } from '../problems/answers.js';
 import { Accepts, CurrentUser, RequiresFresh } from '../tokens/access.js';
 import type { AccessPrincipal } from '../tokens/principal.js';
 import { Identities } from './identities.service.js';
-import { IdentityDto, IdentityListDto, SocialProofDto, toIdentityDto, toProof } from './social.dto.js';
+import {
+  IdentityDto,
+  IdentityListDto,
+  SOCIAL_PROOF_EXAMPLES,
+  SocialProofDto,
+  toIdentityDto,
+  toProof,
+} from './social.dto.js';
 
 const PROVIDER = { name: 'provider', example: 'google', description: 'The provider.' } as const;
 
@@ -33,6 +40,7 @@ export class IdentitiesController {
     description:
       'From then on it opens this account. The user is told by mail. Names are filled in where there are none.',
   })
+  @ApiBody({ type: SocialProofDto, examples: SOCIAL_PROOF_EXAMPLES })
   @ApiOkResponse({ type: IdentityDto, description: 'Connected, also where it was before.' })
   @Problems(
     'not_found',

@@ -1,5 +1,5 @@
 import { Body, Controller, HttpCode, Param, Post } from '@nestjs/common';
-import { ApiCreatedResponse, ApiOkResponse, ApiOperation, ApiParam, ApiTags } from '@nestjs/swagger';
+import { ApiBody, ApiCreatedResponse, ApiOkResponse, ApiOperation, ApiParam, ApiTags } from '@nestjs/swagger';
 import { CurrentClient, type Client } from '../audit/client.js';
 import { Problems } from '../problems/answers.js';
 import { SIGN_IN_RESULT, type SignInResult } from '../sign-in/sign-in.dto.js';
@@ -8,7 +8,14 @@ import { Public } from '../tokens/access.js';
 import { AnswersTokens } from '../tokens/cookie-answers.js';
 import { IdentityProofs } from './identity-proofs.service.js';
 import { SocialSignIn } from './social-sign-in.service.js';
-import { AuthorizationDto, BeginSocialDto, SocialNonceDto, SocialProofDto, toProof } from './social.dto.js';
+import {
+  AuthorizationDto,
+  BeginSocialDto,
+  SOCIAL_PROOF_EXAMPLES,
+  SocialNonceDto,
+  SocialProofDto,
+  toProof,
+} from './social.dto.js';
 
 const PROVIDER = {
   name: 'provider',
@@ -70,6 +77,7 @@ export class SocialSignInController {
     description:
       'Whoever comes for the first time gets an account, where registration is open. The second factor follows as after a password.',
   })
+  @ApiBody({ type: SocialProofDto, examples: SOCIAL_PROOF_EXAMPLES })
   @ApiOkResponse({
     schema: { $ref: `#/components/schemas/${SIGN_IN_RESULT}` },
     description: 'What follows the first factor.',

@@ -149,6 +149,25 @@ export class BeginSocialDto {
   state?: string;
 }
 
+/** What one request holds of {@link SocialProofDto}. */
+export const SOCIAL_PROOF_EXAMPLES = {
+  code: {
+    summary: 'In a browser: a code and PKCE',
+    value: {
+      code: '4/0AVG7fiQm',
+      redirectUri: 'https://app.example.com/signed-in',
+      codeVerifier: 'dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk',
+      nonce: EXAMPLE_NONCE,
+      issuer: 'https://accounts.google.com',
+    },
+  },
+  idToken: {
+    summary: 'In an app: the ID token of an SDK',
+    value: { idToken: 'eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl', nonce: EXAMPLE_NONCE },
+  },
+  accessToken: { summary: 'An access token, of Google and Facebook alone', value: { accessToken: 'ya29.a0AfB_by' } },
+};
+
 export class SocialNonceDto {
   @ApiProperty({
     example: EXAMPLE_NONCE,
