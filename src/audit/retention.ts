@@ -5,7 +5,7 @@ import { Config } from '../config/config.js';
 import { Keys } from '../crypto/keys.js';
 import { JobRunner } from '../jobs/job-runner.js';
 import { Jobs } from '../jobs/jobs.service.js';
-import { LAST, SHIFT } from '../jobs/upkeep.js';
+import { anotherShiftOf, workShift } from '../jobs/upkeep.js';
 import { timeBefore } from './audit-log.queries.js';
 import { Audit } from './audit.service.js';
 import { anchorMac, faultsOf, type Link } from './chain.js';
@@ -13,6 +13,7 @@ import { findAnchor, findHead, findLinks, lockChain, removeUpTo } from './chain.
 
 /** UTC, when few are awake. */
 const EVERY_NIGHT = '23 2 * * *';
+const TASK = 'remove-old-audit-events';
 const BATCH = 1_000;
 
 /** Removes events that are older than AUDIT_RETENTION, from the beginning of the chain on. */
@@ -30,7 +31,7 @@ export class Retention implements OnModuleInit, OnApplicationBootstrap {
   ) {}
 
   onModuleInit(): void {
-    this.runner.repeat('remove-old-audit-events', EVERY_NIGHT, () => this.removeFor(SHIFT));
+    this.runner.repeat(TASK, EVERY_NIGHT, () => this.removeFor());
   }
 
   async onApplicationBootstrap(): Promise<void> {
@@ -38,13 +39,9 @@ export class Retention implements OnModuleInit, OnApplicationBootstrap {
   }
 
   /** Removes what it can in so long; where that is not all, another job goes on, on whichever replica. */
-  async removeFor(milliseconds: number): Promise<void> {
-    const until = performance.now() + milliseconds;
-    do {
-      if (await this.removeBatch()) return this.tellHead();
-    } while (performance.now() < until);
-    const name = 'remove-old-audit-events';
-    await this.jobs.enqueue(this.db, name, {}, { key: name, priority: LAST, maxAttempts: 3 });
+  async removeFor(milliseconds?: number): Promise<void> {
+    if (await workShift(() => this.removeBatch(), milliseconds)) return this.tellHead();
+    await this.jobs.enqueue(this.db, TASK, {}, anotherShiftOf(TASK));
   }
 
   /** Kept elsewhere, as logs are, this line proves later that the end of the chain was not cut off. */

@@ -6,6 +6,8 @@ import { Audit } from '../audit/audit.service.js';
 import type { Client } from '../audit/client.js';
 import { Config } from '../config/config.js';
 import { JobRunner } from '../jobs/job-runner.js';
+import { Jobs } from '../jobs/jobs.service.js';
+import { anotherShiftOf, workShift } from '../jobs/upkeep.js';
 import { Attempts, type Proof } from '../otp-devices/attempts.service.js';
 import { Challenges } from '../otp-devices/challenges.service.js';
 import { Devices } from '../otp-devices/devices.service.js';
@@ -27,6 +29,7 @@ import { deleteOverdueRegistrations, endRegistering } from './registration.queri
 
 /** UTC, when few are awake. */
 const EVERY_NIGHT = '41 2 * * *';
+const REMOVAL = 'remove-old-registrations';
 const BATCH = 1_000;
 
 /**
@@ -51,12 +54,13 @@ export class VerifiedRegistration implements OnModuleInit {
     private readonly pipeline: SignInPipeline,
     private readonly signer: TokenSigner,
     private readonly runner: JobRunner,
+    private readonly jobs: Jobs,
     private readonly audit: Audit,
     private readonly config: Config,
   ) {}
 
   onModuleInit(): void {
-    this.runner.repeat('remove-old-registrations', EVERY_NIGHT, () => this.removeOverdue());
+    this.runner.repeat(REMOVAL, EVERY_NIGHT, () => this.removeOverdue());
   }
 
   /**
@@ -111,8 +115,10 @@ export class VerifiedRegistration implements OnModuleInit {
     return resultOf(answer.value);
   }
 
-  async removeOverdue(): Promise<void> {
-    while ((await deleteOverdueRegistrations(this.db, BATCH)) === BATCH);
+  async removeOverdue(milliseconds?: number): Promise<void> {
+    const removePage = async () => (await deleteOverdueRegistrations(this.db, BATCH)) < BATCH;
+    if (await workShift(removePage, milliseconds)) return;
+    await this.jobs.enqueue(this.db, REMOVAL, {}, anotherShiftOf(REMOVAL));
   }
 
   /** What was refused is returned, not thrown: a registration that lost must go. */

@@ -6,6 +6,7 @@ import { Audit } from '../audit/audit.service.js';
 import { SecretBox } from '../crypto/secret-box.js';
 import { JobRunner } from '../jobs/job-runner.js';
 import { Jobs } from '../jobs/jobs.service.js';
+import { anotherShiftOf, workShift } from '../jobs/upkeep.js';
 import {
   deleteOldDeliveries,
   findDueDelivery,
@@ -30,6 +31,9 @@ const PATIENCE: Patience = { failures: 50, overSeconds: HOUR, lastingSeconds: 72
 const TURN = 2_000;
 /** After the mails: nobody waits for a webhook before a screen. */
 const PRIORITY = 10;
+/** UTC, when few are awake. */
+const EVERY_NIGHT = '41 3 * * *';
+const REMOVAL = 'remove-old-webhook-deliveries';
 const KEPT_DAYS = 30;
 const REMOVED_AT_ONCE = 5_000;
 
@@ -52,7 +56,7 @@ export class Deliveries implements OnModuleInit {
       if (told.length > 0) await this.plan(tx, told);
     });
     this.runner.handle('deliver-to-webhook', ({ webhookId }) => this.deliver(webhookId));
-    this.runner.repeat('remove-old-webhook-deliveries', '41 3 * * *', () => this.removeOld());
+    this.runner.repeat(REMOVAL, EVERY_NIGHT, () => this.removeOld());
   }
 
   /** One event for one webhook, whatever it listens to; null where the webhook is switched off. */
@@ -127,6 +131,8 @@ export class Deliveries implements OnModuleInit {
   }
 
   private async removeOld(): Promise<void> {
-    while ((await deleteOldDeliveries(this.db, KEPT_DAYS, REMOVED_AT_ONCE)) === REMOVED_AT_ONCE);
+    const removePage = async () => (await deleteOldDeliveries(this.db, KEPT_DAYS, REMOVED_AT_ONCE)) < REMOVED_AT_ONCE;
+    if (await workShift(removePage)) return;
+    await this.jobs.enqueue(this.db, REMOVAL, {}, anotherShiftOf(REMOVAL));
   }
 }

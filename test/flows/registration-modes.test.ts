@@ -240,6 +240,17 @@ describe('S4.22: only who proves his address gets an account', () => {
     expect(await waiting()).toEqual([]);
     expect((await users.list(query)).items).toHaveLength(accounts.items.length);
   });
+
+  it('a crowd of them, too many for one job, is left to the next one', async () => {
+    await start({ email: 'idle@example.com' });
+    await app.sql(
+      `INSERT INTO users SELECT (jsonb_populate_record(u, jsonb_build_object('id', gen_random_uuid()))).*
+       FROM users u, generate_series(1, 1500) WHERE registering_until IS NOT NULL`,
+    );
+    await app.clock.advance(86_400);
+    await app.app.get(VerifiedRegistration).removeOverdue(0);
+    await expect.poll(waiting, { timeout: 10_000 }).toEqual([]);
+  });
 });
 
 it('REVEAL_EXISTING_ACCOUNTS=on tells about a taken address before any code is sent', async () => {
