@@ -51,7 +51,7 @@ export class Operations {
 
   /** What administrators read. */
   async administration(user: SeededUser): Promise<Record<string, number>> {
-    const cursor = Buffer.from(JSON.stringify(this.middle)).toString('base64url');
+    const cursor = Buffer.from(JSON.stringify(['-createdAt', ...this.middle])).toString('base64url');
     const list = (path: string) => this.get(path, this.adminToken).then(({ milliseconds }) => milliseconds);
     return {
       'users, first page': await list('/admin/users'),

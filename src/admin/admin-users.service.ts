@@ -39,7 +39,7 @@ export class AdminUsers {
   ): Promise<Page<AdminUserDto>> {
     const after = readAfter(cursor, sort);
     const rows = await findUsers(db, this.requiredOfAll, filter, { sort, after, rows: limit + 1 });
-    const { items, nextCursor } = pageOf(rows, limit, ({ sortKey, id }) => [sortKey, id]);
+    const { items, nextCursor } = pageOf(rows, limit, ({ sortKey, id }) => [sort, sortKey, id]);
     return { items: items.map(({ sortKey: _, ...user }) => toAdminUserDto(user)), nextCursor };
   }
 
@@ -107,10 +107,11 @@ function isSame(one: readonly string[], other: readonly string[]): boolean {
 
 /** The sort key of the last user of the page before, and his id. It comes from a client: what is no time stays out of SQL. */
 function readAfter(cursor: string | undefined, sort: ListUsersDto['sort']): readonly [key: string, id: string] | null {
-  const read = readCursor(cursor, 2);
+  const read = readCursor(cursor, 3);
   if (read === null) return null;
-  const [key, id] = read;
-  const fits = sort.endsWith('email') || /^\d{1,16}$/.test(key ?? '');
+  const [sorted, key, id] = read;
+  // in another order it would begin anywhere
+  const fits = sorted === sort && (sort.endsWith('email') || /^\d{1,16}$/.test(key ?? ''));
   if (fits && typeof key === 'string' && typeof id === 'string' && isUUID(id)) return [key, id];
   throw invalidCursor();
 }

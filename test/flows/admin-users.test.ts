@@ -249,6 +249,10 @@ describe('the list of users', () => {
     await app.sql('DELETE FROM requirement_rules');
   });
 
+  /** As a page would hand it out, of what a client could make of it. */
+  const cursor = (...key: (string | null)[]) => ({ cursor: Buffer.from(JSON.stringify(key)).toString('base64url') });
+  const SOMEBODY = '019aa8d2-7a31-7c7e-9d56-4f1f2a1f0c11';
+
   it.each([
     { sort: 'password' },
     { sort: 'createdAt; DROP TABLE users' },
@@ -258,11 +262,12 @@ describe('the list of users', () => {
     { role: 'Admin' },
     { limit: '201' },
     { cursor: 'x' },
-    {
-      cursor: Buffer.from(JSON.stringify(['yesterday', '019aa8d2-7a31-7c7e-9d56-4f1f2a1f0c11'])).toString('base64url'),
-    },
-    { cursor: Buffer.from(JSON.stringify(['1795320000000000', 'x'])).toString('base64url') },
-    { cursor: Buffer.from(JSON.stringify([null, null])).toString('base64url') },
+    cursor('-createdAt', 'yesterday', SOMEBODY),
+    cursor('-createdAt', '1795320000000000', 'x'),
+    cursor('-createdAt', null, null),
+    cursor('createdAt', '1795320000000000', SOMEBODY),
+    cursor('email', 'ada@example.com', SOMEBODY),
+    cursor('1795320000000000', SOMEBODY),
     { password: 'x' },
   ])('refuses %j', async (search) => {
     const path = `/admin/users?${new URLSearchParams(search as unknown as Record<string, string>).toString()}`;
