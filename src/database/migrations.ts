@@ -15,6 +15,7 @@ import { ShareAddressWindows1795345200000 } from '../../migrations/1795345200000
 import { GuardMessages1795348800000 } from '../../migrations/1795348800000-guard-messages.js';
 import { SearchUsers1795352400000 } from '../../migrations/1795352400000-search-users.js';
 import { LeaveSendsUnindexed1795356000000 } from '../../migrations/1795356000000-leave-sends-unindexed.js';
+import { KnowHowPasswordsWereChosen1795359600000 } from '../../migrations/1795359600000-know-how-passwords-were-chosen.js';
 
 /** Every migration, oldest first. A list instead of a glob: a glob that matches nothing is silently "up to date". */
 export const migrations = [
@@ -35,4 +36,5 @@ export const migrations = [
   GuardMessages1795348800000,
   SearchUsers1795352400000,
   LeaveSendsUnindexed1795356000000,
+  KnowHowPasswordsWereChosen1795359600000,
 ];

@@ -22,7 +22,7 @@ export async function beginAnew(
   const row = await firstRow(
     tx,
     `WITH begun AS (
-       UPDATE users SET ${other.forget}, password_hash = $2, first_name = $3, last_name = $4, profile = $5,
+       UPDATE users SET ${other.forget}, password_hash = $2, password_by = NULL, first_name = $3, last_name = $4, profile = $5,
          preferred_method = NULL, epoch = epoch + 1, updated_at = now()
        WHERE id = $1 AND ${other.verified} IS NULL
          AND NOT EXISTS (SELECT 1 FROM otp_devices d WHERE d.user_id = $1 AND d.confirmed_at IS NOT NULL)

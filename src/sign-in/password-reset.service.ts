@@ -46,7 +46,7 @@ export class PasswordReset {
     await this.db.transaction(async (tx) => {
       const owner = await this.links.consume(tx, sentTo ? 'password_reset' : 'printed_password_reset', token);
       if (sentTo) await this.links.proveAddress(tx, owner);
-      await this.replace(tx, owner, passwordHash, client);
+      await this.replace(tx, owner, passwordHash, sentTo ? 'email' : null, client);
     });
   }
 
@@ -67,15 +67,21 @@ export class PasswordReset {
       challenge &&
       (await this.attempts.check(challenge.id, 'reset', code, client, async (tx, { userId }) => {
         this.users.requireGoodPassword('newPassword', newPassword, await this.users.getActive(userId, tx));
-        await this.replace(tx, userId, passwordHash, client);
+        await this.replace(tx, userId, passwordHash, 'sms', client);
       }));
     if (!answer?.ok)
       throw new Problem('invalid_link', { detail: 'The code is wrong, was used or has expired. Ask for another.' });
     await this.passwordFailures.forgive(this.db, key);
   }
 
-  private async replace(tx: EntityManager, userId: string, passwordHash: string, client: Client): Promise<void> {
-    await setPassword(tx, userId, passwordHash);
+  private async replace(
+    tx: EntityManager,
+    userId: string,
+    passwordHash: string,
+    by: 'email' | 'sms' | null,
+    client: Client,
+  ): Promise<void> {
+    await setPassword(tx, userId, passwordHash, by);
     await bumpEpoch(tx, userId);
     crashAt('resetting-password');
     await this.tokens.endSessionsOf(tx, userId, 'password_reset', { client });

@@ -8,6 +8,7 @@ import { Devices } from '../otp-devices/devices.service.js';
 import { Methods } from '../otp-devices/methods/registry.js';
 import type { OtpDevice } from '../otp-devices/otp-device.entity.js';
 import { Problem } from '../problems/problem.js';
+import { passwordProof } from '../tokens/assurance.js';
 import { TokenSigner } from '../tokens/token.signer.js';
 import { Tokens } from '../tokens/tokens.service.js';
 import {
@@ -124,7 +125,7 @@ export class SignInPipeline {
     const { sessionId, acr, ...pair } = await this.tokens.startSession(tx, {
       userId: user.id,
       roles: user.roles,
-      proved,
+      proved: proved.map((proof) => (proof === 'password' ? passwordProof(user.passwordBy) : proof)),
       amr: this.methods.amrOf(proved),
       trustedMethod,
       client,

@@ -40,6 +40,9 @@ describe('what a session has proved after another proof', () => {
     [['password', 'email', 'totp'], 'email', DEFAULT, ['password', 'email'], 'nor one that was proved before'],
     [['password', 'totp'], 'password', DEFAULT, ['password'], 'nor the password, where the app is gone'],
     [['sms', 'totp'], 'email', DEFAULT, ['sms', 'email'], 'the first factor stays, whatever it is'],
+    [['sms', 'totp'], 'sms', DEFAULT, ['sms'], 'nor the first factor, once more'],
+    [['password_by_sms', 'totp'], 'sms', DEFAULT, ['password_by_sms', 'sms'], 'nor the phone that chose the password'],
+    [['sms', 'email'], 'sms', DEFAULT, ['sms'], 'nor may what it was stepped up by look recent'],
     [
       ['password', 'totp'],
       'email',

@@ -107,7 +107,7 @@ export async function hasDevice(db: EntityManager, userId: string, methods: read
 export interface Provable {
   /**
    * Since when the user has a device of one of the methods, in seconds since 1970; null where he has none, or none but that
-   * by which alone he is signed in: no step-up could prove more.
+   * by which alone he is signed in, or chose the password that he is signed in by: no step-up could prove more.
    */
   deviceSince: number | null;
   /** Whether a known browser stood in for the second factor, and nothing was proved since. */
@@ -123,7 +123,8 @@ export async function findProvable(
   const provable = await firstRow<Provable>(
     db,
     `SELECT (SELECT extract(epoch FROM min(confirmed_at))::float ${CONFIRMED}
-               AND ARRAY[type] IS DISTINCT FROM (SELECT proved FROM sessions WHERE id = $3)) AS "deviceSince",
+               AND NOT EXISTS (SELECT 1 FROM sessions WHERE id = $3 AND type = ANY (proved)
+                               AND proved <@ ARRAY[type, 'password_by_' || type])) AS "deviceSince",
             EXISTS (SELECT 1 FROM sessions WHERE id = $3 AND trusted_method IS NOT NULL
                     AND authenticated_at = created_at) AS trusted`,
     [userId, methods, sessionId],

@@ -67,6 +67,10 @@ export class User {
   @Column({ type: 'text', nullable: true })
   passwordHash!: string | null;
 
+  /** The channel of the message by which it was chosen; null where none was needed. */
+  @Column({ type: 'text', nullable: true })
+  passwordBy!: 'email' | 'sms' | null;
+
   /** The method to ask first; `none`: none, where the policy trusts that; null: as the policy says. */
   @Column({ type: 'text', nullable: true })
   preferredMethod!: string | null;

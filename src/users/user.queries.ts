@@ -168,7 +168,7 @@ export async function replacePassword(
 ): Promise<boolean> {
   const replaced = await firstRow(
     tx,
-    `UPDATE users SET password_hash = $3, epoch = epoch + 1, updated_at = now()
+    `UPDATE users SET password_hash = $3, password_by = NULL, epoch = epoch + 1, updated_at = now()
      WHERE id = $1 AND password_hash = $2 AND active RETURNING id`,
     [userId, checkedHash, newHash],
   );
@@ -195,9 +195,18 @@ export async function markPhoneVerified(tx: EntityManager, userId: string, phone
   );
 }
 
-/** Stores a password whatever was there before, for somebody who has proved the address. */
-export async function setPassword(tx: EntityManager, userId: string, passwordHash: string): Promise<void> {
-  await firstRow(tx, 'UPDATE users SET password_hash = $2 WHERE id = $1 RETURNING id', [userId, passwordHash]);
+/** Stores a password whatever was there before, for somebody who read a message; `by` null: whom an operator trusts. */
+export async function setPassword(
+  tx: EntityManager,
+  userId: string,
+  passwordHash: string,
+  by: 'email' | 'sms' | null,
+): Promise<void> {
+  await firstRow(tx, 'UPDATE users SET password_hash = $2, password_by = $3 WHERE id = $1 RETURNING id', [
+    userId,
+    passwordHash,
+    by,
+  ]);
 }
 
 /** The same password, hashed anew: nothing else changes. False where another request was quicker. */

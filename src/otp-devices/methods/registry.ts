@@ -8,7 +8,12 @@ import { SmsMethod } from './sms.js';
 import { TotpMethod } from './totp.js';
 
 /** First factors that are no methods. `fed`, for a provider's word, is not of RFC 8176: others say it too, and it has none. */
-const FIRST_FACTORS: Readonly<Record<string, readonly string[]>> = { password: ['pwd'], social: ['fed'] };
+const FIRST_FACTORS: Readonly<Record<string, readonly string[]>> = {
+  password: ['pwd'],
+  password_by_email: ['pwd'],
+  password_by_sms: ['pwd'],
+  social: ['fed'],
+};
 
 /** Every method there is. Another one is a file beside these and a line here. */
 @Injectable()
