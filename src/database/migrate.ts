@@ -1,6 +1,6 @@
 import { Logger } from '@nestjs/common';
-import { runMigrations as migrateJobs } from 'graphile-worker';
-import { Client } from 'pg';
+import { runMigrations } from 'graphile-worker';
+import { Client, Pool } from 'pg';
 import { DataSource, MigrationExecutor } from 'typeorm';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ConfigurationError } from '../config/env.js';
@@ -37,6 +37,7 @@ const CONNECT_TIMEOUT = 10_000;
  */
 export async function migrate(databaseUrl: string): Promise<string[]> {
   const lock = new Client({ connectionString: databaseUrl, connectionTimeoutMillis: CONNECT_TIMEOUT });
+  lock.on('error', sayLost);
   await lock.connect();
   try {
     const faults = await findUnfitness(lock);
@@ -44,7 +45,7 @@ export async function migrate(databaseUrl: string): Promise<string[]> {
     await lock.query(WAIT_AND_STAY);
     await lock.query('SELECT pg_advisory_xact_lock($1)', [MIGRATION_LOCK]);
     const applied = await migrateTables(databaseUrl);
-    await migrateJobs({ connectionString: databaseUrl, schema: 'graphile_worker' });
+    await migrateJobs(databaseUrl);
     return applied;
   } finally {
     await lock.end();
@@ -93,6 +94,27 @@ async function migrateTables(databaseUrl: string): Promise<string[]> {
   } finally {
     await source.destroy();
   }
+}
+
+/** The queue's own tables, with its own migrations. */
+async function migrateJobs(databaseUrl: string): Promise<void> {
+  const pool = new Pool({
+    connectionString: databaseUrl,
+    connectionTimeoutMillis: CONNECT_TIMEOUT,
+    statement_timeout: NO_TIMEOUT,
+  });
+  pool.on('error', sayLost);
+  pool.on('connect', (client) => client.on('error', sayLost));
+  try {
+    await runMigrations({ pgPool: pool, schema: 'graphile_worker' });
+  } finally {
+    await pool.end();
+  }
+}
+
+/** Whoever waits for a statement is told by it. Unheard, the end of a connection that does nothing would end the process. */
+function sayLost({ message }: Error): void {
+  logger.warn(`A connection of the migrations was lost: ${message}`);
 }
 
 /** @returns false where somebody holds a table that a migration needs; those before it stay applied */
