@@ -1,4 +1,5 @@
 import type { ThrottlerStorage } from '@nestjs/throttler';
+import { EndingEntries } from './ending-entries.js';
 
 interface Window {
   hits: number;
@@ -13,13 +14,12 @@ const CAPACITY = 100_000;
  * entry for every hit; this keeps one number a key.
  */
 export class FixedWindowStorage implements ThrottlerStorage {
-  private readonly windows = new Map<string, Window>();
+  private readonly windows = new EndingEntries<Window>(CAPACITY);
 
   /** `ttl` in milliseconds; the answered times are in seconds. */
   increment(key: string, ttl: number, limit: number) {
     const now = performance.now();
-    let window = this.windows.get(key);
-    if (!window || window.endsAt <= now) window = this.begin(key, now + ttl);
+    const window = this.windows.get(key) ?? this.begin(key, now + ttl);
     window.hits += 1;
     const secondsLeft = Math.max(1, Math.ceil((window.endsAt - now) / 1000));
     return Promise.resolve({
@@ -30,20 +30,9 @@ export class FixedWindowStorage implements ThrottlerStorage {
     });
   }
 
-  /** A Map keeps the order of insertion, so the windows that began longest ago are at its head. */
   private begin(key: string, endsAt: number): Window {
-    this.windows.delete(key);
-    this.removeEnded();
     const window = { hits: 0, endsAt };
-    this.windows.set(key, window);
+    this.windows.put(key, window);
     return window;
-  }
-
-  private removeEnded(): void {
-    const now = performance.now();
-    for (const [oldest, { endsAt }] of this.windows) {
-      if (endsAt > now && this.windows.size < CAPACITY) return;
-      this.windows.delete(oldest);
-    }
   }
 }

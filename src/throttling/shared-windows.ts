@@ -1,6 +1,7 @@
 import { Logger } from '@nestjs/common';
 import type { ThrottlerStorage } from '@nestjs/throttler';
 import { createHmac, type KeyObject } from 'node:crypto';
+import { EndingEntries } from './ending-entries.js';
 import { FixedWindowStorage } from './fixed-window.storage.js';
 import { OVERALL } from './ip-throttle.guard.js';
 import type { WindowStore } from './window-store.js';
@@ -19,7 +20,7 @@ export class SharedWindows implements ThrottlerStorage {
   private readonly logger = new Logger(SharedWindows.name);
   private readonly local = new FixedWindowStorage();
   /** When the window ends of those that are over their limit: what a flood goes on asking costs the store nothing. */
-  private readonly blockedUntil = new Map<string, number>();
+  private readonly blockedUntil = new EndingEntries<{ endsAt: number }>(CAPACITY);
 
   constructor(
     private readonly store: WindowStore,
@@ -33,7 +34,7 @@ export class SharedWindows implements ThrottlerStorage {
     if (blocked > 0) return record(limit + 1, blocked, limit);
     try {
       const { hits, secondsLeft } = await this.store.hit(this.hashOf(key), ttl / 1_000);
-      if (hits > limit) this.block(key, secondsLeft);
+      if (hits > limit) this.blockedUntil.put(key, { endsAt: performance.now() + secondsLeft * 1_000 });
       return record(hits, secondsLeft, limit);
     } catch (error) {
       this.logger.debug(`Counted by this process alone: ${String(error)}`);
@@ -42,18 +43,8 @@ export class SharedWindows implements ThrottlerStorage {
   }
 
   private secondsBlocked(key: string): number {
-    return Math.ceil(((this.blockedUntil.get(key) ?? 0) - performance.now()) / 1_000);
-  }
-
-  private block(key: string, seconds: number): void {
-    const now = performance.now();
-    // A Map keeps the order of insertion: at its head are those that have been blocked for longest.
-    for (const [oldest, until] of this.blockedUntil) {
-      if (until > now && this.blockedUntil.size < CAPACITY) break;
-      this.blockedUntil.delete(oldest);
-    }
-    this.blockedUntil.delete(key);
-    this.blockedUntil.set(key, now + seconds * 1_000);
+    const blocked = this.blockedUntil.get(key);
+    return blocked ? Math.ceil((blocked.endsAt - performance.now()) / 1_000) : 0;
   }
 
   /** Keyed: a copy of the store tells nobody which addresses were here. */
