@@ -7,7 +7,7 @@ import { repeatRead } from '../database/repeat-reads.js';
 import { Problem } from '../problems/problem.js';
 import type { Acr } from './assurance.js';
 import type { AccessPrincipal } from './principal.js';
-import { findProvable, hasDevice } from './session.queries.js';
+import { findProvable } from './session.queries.js';
 
 /** What is demanded of a signed-in user besides his token: by a whole route, or by a part of what he asks there. */
 @Injectable()
@@ -19,12 +19,13 @@ export class AccessDemands {
   ) {}
 
   /** @throws Problem admin_required, insufficient_user_authentication */
-  async requireAdmin({ roles, acr, userId }: AccessPrincipal): Promise<void> {
+  async requireAdmin({ roles, acr, userId, sessionId }: AccessPrincipal): Promise<void> {
     if (!roles.includes('admin')) throw new Problem('admin_required');
     if (acr === 'aal2') return;
     // A password alone, or a factor that counts less, must not be enough where the admin has a better one.
     const { aal2Methods } = this.config.twoFactor;
-    if (await repeatRead(() => hasDevice(this.db, userId, aal2Methods))) throw this.stepUp('aal2');
+    const { deviceSince } = await repeatRead(() => findProvable(this.db, { userId, sessionId }, aal2Methods));
+    if (deviceSince !== null) throw this.stepUp('aal2');
   }
 
   /**

@@ -99,11 +99,6 @@ export function findLiveSessionsOf(db: EntityManager, userId: string): Promise<L
 /** One that was disabled counts, too: a hundred wrong codes must not lift what it demands. */
 const CONFIRMED = 'FROM otp_devices WHERE user_id = $1 AND type = ANY($2) AND confirmed_at IS NOT NULL';
 
-/** Whether the user has a device of one of these methods. */
-export async function hasDevice(db: EntityManager, userId: string, methods: readonly string[]): Promise<boolean> {
-  return (await firstRow(db, `SELECT 1 ${CONFIRMED} LIMIT 1`, [userId, methods])) !== null;
-}
-
 export interface Provable {
   /**
    * Since when the user has a device of one of the methods, in seconds since 1970; null where he has none, or none but that

@@ -91,3 +91,17 @@ it('is a factor of its own once its owner has changed it', async () => {
   expect((await app.http.post('/users/me/password', change, { token })).status).toBe(204);
   expect(claimsOf(await signInByText(number, PASSWORD))).toMatchObject({ acr: 'aal2' });
 });
+
+it('keeps no administrator out who has but the phone, and demands the app of one who has it', async () => {
+  const { number } = await personWithPhone();
+  await app.sql(`UPDATE users SET roles = '{admin}' WHERE phone_number = $1`, [number]);
+  await choosePasswordByText(number);
+  const { accessToken: token } = await signInByText(number, CHOSEN);
+  const listUsers = () => app.http.get('/admin/users', { token });
+  expect((await listUsers()).status).toBe(200);
+
+  await enrollTotp(app, token);
+  const refused = await listUsers();
+  expect(refused.status).toBe(401);
+  expect(refused.headers['www-authenticate']).toContain('acr_values="aal2"');
+});
