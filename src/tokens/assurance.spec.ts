@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { acrOf, amrOf, provedAgain, type Acr } from './assurance.js';
+import { acrOf, amrOf, provedAgain, takenBack, type Acr } from './assurance.js';
 
 /** The default of TWO_FACTOR_AAL2_METHODS: e-mail does not count (NIST SP 800-63B-4 §3.1.3.1). */
 const DEFAULT: readonly string[] = ['totp', 'sms', 'recovery_codes'];
@@ -52,6 +52,18 @@ describe('what a session has proved after another proof', () => {
     ],
   ])('%j and %s, counting %j: %j (%s)', (before, proof, counted, after) => {
     expect(provedAgain(before, proof, counted)).toEqual(after);
+  });
+});
+
+describe('the second factor that another proof takes back', () => {
+  it.each<[before: string[], after: string[], earlier: string | null]>([
+    [['email', 'totp'], ['email'], 'totp'],
+    [['password', 'totp'], ['password', 'email'], 'totp'],
+    [['password', 'email', 'totp'], ['password', 'email'], 'totp'],
+    [['password', 'totp'], ['password', 'totp'], null],
+    [['password'], ['password', 'email'], null],
+  ])('of %j, by what makes it %j: %s', (before, after, earlier) => {
+    expect(takenBack(before, after)).toBe(earlier);
   });
 });
 

@@ -34,6 +34,11 @@ export function provedAgain(before: readonly Proof[], proof: Proof, aal2Methods:
   return [...new Set([...stays, proof])];
 }
 
+/** The second factor that another proof takes back. It dates no token any more, and what was demanded at the sign-in was met by it. */
+export function takenBack(before: readonly Proof[], after: readonly Proof[]): Proof | null {
+  return before.slice(1).findLast((proof) => !after.includes(proof)) ?? null;
+}
+
 /** The `amr` claim (RFC 8176): the references of every proof, and `mfa` where two factors count. */
 export function amrOf(references: readonly string[], acr: Acr): string[] {
   const distinct = [...new Set(references)];

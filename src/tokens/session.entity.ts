@@ -9,11 +9,14 @@ export class Session {
   @Column({ type: 'uuid' })
   userId!: string;
 
-  /** `password` or method types, in the order they were proved. */
+  /** A first factor (see `Proof`) and method types, in the order they were proved. */
   @Column({ type: 'text', array: true })
   proved!: string[];
 
-  /** The method that a trusted browser stood in for; null where a second factor was proved, or none was needed. */
+  /**
+   * The second factor that was proved before: the one that a trusted browser stood in for, or that a lesser step-up took back.
+   * Null where there is none.
+   */
   @Column({ type: 'text', nullable: true })
   trustedMethod!: string | null;
 

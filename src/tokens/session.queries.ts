@@ -213,17 +213,16 @@ export async function endSessionsOf(
   return ended.map(({ id }) => id);
 }
 
-/** A factor was proved again within a session (step-up). */
+/** A factor was proved again within a session (step-up). `earlier` is a second factor that it took back. */
 export function renewAuthentication(
   tx: EntityManager,
   sessionId: string,
-  proved: readonly string[],
-  amr: readonly string[],
+  { proved, amr, earlier }: { proved: readonly string[]; amr: readonly string[]; earlier: string | null },
 ): Promise<{ authenticatedAt: Date } | null> {
   return firstRow<{ authenticatedAt: Date }>(
     tx,
-    `UPDATE sessions SET authenticated_at = now(), proved = $2, amr = $3 WHERE id = $1 AND ${LIVE}
-     RETURNING authenticated_at AS "authenticatedAt"`,
-    [sessionId, proved, amr],
+    `UPDATE sessions SET authenticated_at = now(), proved = $2, amr = $3, trusted_method = coalesce($4, trusted_method)
+     WHERE id = $1 AND ${LIVE} RETURNING authenticated_at AS "authenticatedAt"`,
+    [sessionId, proved, amr, earlier],
   );
 }

@@ -211,10 +211,11 @@ export class Tokens {
       sessionId: string;
       roles: readonly string[];
       proved: readonly string[];
+      earlier: string | null;
       amr: readonly string[];
     },
   ): Promise<{ tokenType: 'Bearer'; accessToken: string; expiresIn: number } | null> {
-    const renewed = await renewAuthentication(tx, session.sessionId, session.proved, session.amr);
+    const renewed = await renewAuthentication(tx, session.sessionId, session);
     if (!renewed) return null;
     const { accessToken, expiresIn } = this.signer.signAccess({ ...session, authenticatedAt: renewed.authenticatedAt });
     return { tokenType: 'Bearer', accessToken, expiresIn };

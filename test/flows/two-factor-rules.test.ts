@@ -139,6 +139,27 @@ describe('a rule for one user', () => {
     expect(await isAlive(person.session)).toBe(false);
   });
 
+  it.each([{ methods: null }, { methods: ['totp'] }])(
+    'leaves a session alone that met it at the sign-in, also after a step-up by a lesser factor: %j',
+    async ({ methods }) => {
+      const person = await personWithTotp(app);
+      await app.http.post('/auth/otp', { identifier: person.email });
+      const credentials = { identifier: person.email, code: await app.mailbox.code(person.email) };
+      const { body: asked } = await app.http.post<Asked>('/auth/token', credentials);
+      const { body: both } = await secondFactor(app, asked.codeToken, totpCode(person.secret, app.clock));
+      const { accessToken } = both;
+      const { body: devices } = await app.http.get<{ items: Asked['devices'] }>('/otp-devices', { token: accessToken });
+      const deviceId = devices.items.find(({ type }) => type === 'email')?.id;
+      const stepUp = (body: Record<string, unknown>) =>
+        app.http.post<SignedIn>('/auth/step-up', { deviceId, ...body }, { token: accessToken });
+      expect((await stepUp({})).status).toBe(202);
+      const { body: lesser } = await stepUp({ code: await app.mailbox.code(person.email) });
+
+      await ruleOf(person, { required: true, methods });
+      expect(await isAlive(lesser)).toBe(true);
+    },
+  );
+
   it('asks for the enrollment of a method that it accepts', async () => {
     const person = await passwordOnly();
     await ruleOf(person, { required: true, methods: ['totp'] });
