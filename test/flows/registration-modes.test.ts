@@ -391,7 +391,9 @@ describe('S4.23: an address stays off its user until a device with it is confirm
     const first = await registerAs('unique-name', { email: 'unique@example.com' });
     const second = await registerAs('ADA', { email: 'unique@example.com' });
     expect(visible(second)).toEqual(visible(first));
-    await app.mailbox.next('ada@example.com', /already have an account/);
+    const { text } = await app.mailbox.next('ada@example.com', /already have an account/);
+    expect(text).not.toContain('with this e-mail address');
+    expect(text).toContain('a username that is yours');
     expect(await app.sql(`SELECT 1 FROM users WHERE username_canonical = 'ada'`)).toHaveLength(1);
   });
 });

@@ -1,7 +1,16 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startApp, type TestApp } from '../support/app.js';
 import { totpCode } from '../support/authenticator.js';
-import { enrollTotp, firstFactor, PASSWORD, personWithTotp, register, secondFactor } from '../support/people.js';
+import { magicLink, tokenOf } from '../support/links.js';
+import {
+  enrollTotp,
+  firstFactor,
+  PASSWORD,
+  personWithTotp,
+  register,
+  secondFactor,
+  type Asked,
+} from '../support/people.js';
 import { beginStep, eventsOf, failuresOf, sessionsOf, wrongTotp } from './traces.js';
 
 const NOTICE = /^Wrong codes were entered/;
@@ -55,6 +64,17 @@ describe('failures of one authenticator app', () => {
     }
     expect(await eventsOf(app, owner.id, 'second-factor.failed')).toBe(8);
     expect(noticesTo(owner.email)).toHaveLength(1);
+  });
+
+  it('tell nobody that his password is known who was signed in to by a link', async () => {
+    const owner = await personWithTotp(app);
+    const link = await magicLink(app, owner.email);
+    const { body } = await app.http.post<Asked>('/auth/magic-link/redeem', { token: tokenOf(link) });
+    for (let failure = 0; failure < 5; failure += 1)
+      await secondFactor(app, body.codeToken, wrongTotp(owner.secret, app));
+    const { text } = await app.mailbox.next(owner.email, NOTICE);
+    expect(text).not.toMatch(/password was right|knows your password/);
+    expect(text).toContain('look after your mailbox');
   });
 
   it('pause it from the fifth on: 30 s, doubling to 15 min, and refused attempts are not counted', async () => {
