@@ -3,6 +3,7 @@ import type { LinkPage } from '../sign-in/link-pages.js';
 /** Like the other pages behind links, it holds no secret: its script asks with the token, and shows text as text. */
 export const INVITATION_PAGE: LinkPage = {
   title: 'You are invited',
+  // The password is without maxlength: a browser would cut a longer one off in silence.
   form: `<p id="about">One moment …</p>
 <blockquote id="words" hidden></blockquote>
 <p>If you have an account already, leave the fields empty.</p>
@@ -11,7 +12,7 @@ export const INVITATION_PAGE: LinkPage = {
 <p><label for="lastName">Last name</label>
 <input id="lastName" name="lastName" autocomplete="family-name" maxlength="100"></p>
 <p><label for="password">Password</label>
-<input id="password" name="password" type="password" autocomplete="new-password" maxlength="128"></p>
+<input id="password" name="password" type="password" autocomplete="new-password"></p>
 <button>Accept the invitation</button>`,
   route: 'invitations/accept',
   script: 'invitation.js',
@@ -25,6 +26,8 @@ const words = document.querySelector('#words');
 const message = document.querySelector('[role=status]');
 const token = new URLSearchParams(location.search).get('token');
 history.replaceState(null, '', location.pathname);
+
+const NOT_COMPLETE = 'This link is not as it was sent. Open it again from the message.';
 
 const DONE = {
   authenticated: 'You have accepted the invitation. Go on in the application.',
@@ -43,7 +46,9 @@ async function post(action, body) {
 }
 
 function wordsOf(problem) {
-  const faults = (problem.errors ?? []).map(({ field, messages }) => field + ' ' + messages.join(', '));
+  const errors = problem.errors ?? [];
+  if (errors.some(({ field }) => field === 'token')) return NOT_COMPLETE;
+  const faults = errors.map(({ field, messages }) => field + ' ' + messages.join(', '));
   return problem.title + '. ' + (faults.length > 0 ? faults.join('; ') + '.' : problem.detail);
 }
 
@@ -53,7 +58,7 @@ function end(text) {
 }
 
 async function preview() {
-  if (!token) return end('This link is not complete. Open it again from the message.');
+  if (!token) return end(NOT_COMPLETE);
   const { ok, answer } = await post(form.dataset.action.replace(/accept$/, 'preview'), { token });
   if (!ok) return end(wordsOf(answer));
   about.textContent = answer.inviter + ' invites you, as ' + answer.address + '.';

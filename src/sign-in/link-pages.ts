@@ -20,8 +20,9 @@ export const MAGIC_LINK_PAGE: LinkPage = {
 
 export const RESET_PASSWORD_PAGE: LinkPage = {
   title: 'Choose a new password',
+  // Without maxlength: a browser would cut a longer password off in silence, where the service says what is wrong with it.
   form: `<p><label for="newPassword">New password</label>
-<input id="newPassword" name="newPassword" type="password" autocomplete="new-password" maxlength="128" required autofocus></p>
+<input id="newPassword" name="newPassword" type="password" autocomplete="new-password" required autofocus></p>
 <button>Change the password</button>`,
   route: 'auth/password-reset/confirm',
   script: 'link-pages.js',
@@ -72,6 +73,8 @@ const message = document.querySelector('[role=status]');
 const token = new URLSearchParams(location.search).get('token');
 history.replaceState(null, '', location.pathname);
 
+const NOT_COMPLETE = 'This link is not as it was sent. Open it again from the message, or ask for another.';
+
 const DONE = {
   authenticated: 'You are signed in.',
   second_factor_required: 'The link is right. A second factor is asked next: go on in the application.',
@@ -83,13 +86,15 @@ function say(text) {
 }
 
 function wordsOf(problem) {
-  const faults = (problem.errors ?? []).map(({ messages }) => messages.join(', '));
+  const errors = problem.errors ?? [];
+  if (errors.some(({ field }) => field === 'token')) return NOT_COMPLETE;
+  const faults = errors.map(({ messages }) => messages.join(', '));
   return faults.length > 0 ? 'The password ' + faults.join('; ') + '.' : problem.title + '. ' + problem.detail;
 }
 
 if (!token) {
   form.hidden = true;
-  say('This link is not complete. Open it again from the message, or ask for another.');
+  say(NOT_COMPLETE);
 }
 
 form.addEventListener('submit', async (event) => {

@@ -452,6 +452,12 @@ describe('the page of an invitation', () => {
     await vi.waitFor(() => expect(used.message.textContent).toMatch(/^The invitation is not valid\. /));
     expect(used.form.hidden).toBe(true);
   });
+
+  it('cuts no password off, and blames the link where the token is none', async () => {
+    const { page, message } = await open(new URL(`https://id.example.test/invitation?token=${'x'.repeat(300)}`));
+    expect(page.body).not.toMatch(/type="password"[^>]*maxlength/);
+    await vi.waitFor(() => expect(message.textContent).toMatch(/^This link is not as it was sent\./));
+  });
 });
 
 describe('where nobody may register', () => {

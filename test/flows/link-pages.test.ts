@@ -83,7 +83,7 @@ describe('the page of a magic link', () => {
 
   it('asks for the whole link where the token is missing', async () => {
     const page = await open({ pathname: '/magic-link', search: '' });
-    expect([page.form.hidden, page.message.textContent]).toEqual([true, expect.stringContaining('not complete')]);
+    expect([page.form.hidden, page.message.textContent]).toEqual([true, expect.stringContaining('not as it was sent')]);
   });
 });
 
@@ -96,5 +96,20 @@ describe('the page of a reset', () => {
     await page.press({ newPassword: 'four other uncommon words' });
     expect(page.message.textContent).toBe('Your password is changed. Sign in with it now.');
     expect((await firstFactor(app, person.email, 'four other uncommon words')).status).toBe(200);
+  });
+
+  it('cuts no password off: one that is too long is refused, not shortened', async () => {
+    const person = await register(app);
+    const link = await resetLink(app, person.email);
+    expect((await app.app.inject(link.pathname)).body).not.toMatch(/type="password"[^>]*maxlength/);
+    const page = await open(link);
+    await page.press({ newPassword: 'long '.repeat(30) });
+    expect(page.message.textContent).toBe('The password must have at most 128 characters.');
+  });
+
+  it('blames the link, not the password, where the token is none', async () => {
+    const page = await open({ pathname: '/reset-password', search: `?token=${'x'.repeat(300)}` });
+    await page.press({ newPassword: 'four other uncommon words' });
+    expect(page.message.textContent).toMatch(/^This link is not as it was sent\./);
   });
 });
