@@ -95,6 +95,15 @@ describe('the words of a locale', () => {
     expect(text.split('\n')[0]).toBe('0123456 is the verification code needed for the login.');
   });
 
+  it.each([...codeKinds, 'magic-link', 'password-reset'] as const)('%s lives one minute, or many', (kind) => {
+    const said = (minutes: number, locale: Locale) => {
+      const { text, html } = templates.render({ ...examples[kind], minutes }, locale);
+      return [text, html].map((shown) => /\d+ Minuten|\d+ minutes|\d+ minute|\d+ Minute/.exec(shown)?.[0]);
+    };
+    expect([said(1, 'en'), said(2, 'en')]).toEqual([Array(2).fill('1 minute'), Array(2).fill('2 minutes')]);
+    expect([said(1, 'de'), said(2, 'de')]).toEqual([Array(2).fill('1 Minute'), Array(2).fill('2 Minuten')]);
+  });
+
   it('are German where that is wanted', () => {
     const { subject, text } = templates.render(examples['sign-in-code'], 'de');
     expect(subject).toBe('0123456: Ihr Bestätigungscode');

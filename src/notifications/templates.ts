@@ -127,6 +127,12 @@ function compile(folder: string, file: string, format: Format): Render {
 function contextOf(message: Message, locale: Locale): object {
   const nameOf = (type: string) => texts[locale].deviceTypes[type] ?? english.deviceTypes[type] ?? type;
   switch (message.kind) {
+    case 'sign-in-code':
+    case 'device-code':
+    case 'first-factor-code':
+    case 'magic-link':
+    case 'password-reset':
+      return { ...message, oneMinute: message.minutes === 1 };
     case 'device-added':
     case 'device-removed':
     case 'device-disabled':
