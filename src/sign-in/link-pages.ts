@@ -76,7 +76,8 @@ history.replaceState(null, '', location.pathname);
 const NOT_COMPLETE = 'This link is not as it was sent. Open it again from the message, or ask for another.';
 
 const DONE = {
-  authenticated: 'You are signed in.',
+  // The tokens of the answer go nowhere: where people come in by links, FRONTEND_URL leads them to a page that keeps them.
+  authenticated: 'The link is right, and no second factor is asked. This page cannot keep you signed in: go on in the application.',
   second_factor_required: 'The link is right. A second factor is asked next: go on in the application.',
   enrollment_required: 'The link is right. A second factor has to be set up next: go on in the application.',
 };

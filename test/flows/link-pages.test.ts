@@ -11,9 +11,9 @@ beforeAll(async () => {
 afterAll(() => app.close());
 
 /** A link opened in a browser, as far as the page's script needs one; its requests reach the real application. */
-async function open({ pathname, search }: { pathname: string; search: string }) {
-  const page = (await app.app.inject({ method: 'GET', url: pathname + search })).body;
-  const script = await app.app.inject('/link-pages.js');
+async function open({ pathname, search }: { pathname: string; search: string }, { app: served } = app) {
+  const page = (await served.inject({ method: 'GET', url: pathname + search })).body;
+  const script = await served.inject('/link-pages.js');
   const button = { disabled: false };
   const message = { textContent: '' };
   const address = { pathname, search };
@@ -41,7 +41,7 @@ async function open({ pathname, search }: { pathname: string; search: string }) 
     },
     fetch: async (url: string, request: { method: 'POST'; headers: Record<string, string>; body: string }) => {
       bodies.push(JSON.parse(request.body));
-      const { statusCode, body } = await app.app.inject({ ...request, url, payload: request.body });
+      const { statusCode, body } = await served.inject({ ...request, url, payload: request.body });
       return { ok: statusCode < 300, status: statusCode, json: () => Promise.resolve(JSON.parse(body)) };
     },
   });
@@ -79,6 +79,18 @@ describe('the page of a magic link', () => {
     const page = await open(link);
     await page.press();
     expect(page.message.textContent).toContain('The link is not valid.');
+  });
+
+  it('calls nobody signed in: it keeps no token', async () => {
+    const optional = await startApp({ TWO_FACTOR_TRUSTED_METHODS: 'none', TWO_FACTOR_FALLBACK_METHOD: 'none' });
+    try {
+      const person = await register(optional);
+      const page = await open(await magicLink(optional, person.email), optional);
+      await page.press();
+      expect(page.message.textContent).toMatch(/cannot keep you signed in.* \(authenticated\)$/);
+    } finally {
+      await optional.close();
+    }
   });
 
   it('asks for the whole link where the token is missing', async () => {

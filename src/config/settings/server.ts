@@ -30,7 +30,7 @@ export const server = {
         'Where users reach this service; links and the default issuer are built from it, never from a request’s Host header. Required in production. Absent: `http://HOST:PORT`.',
       ),
       FRONTEND_URL: text({ allowed: 'an http(s) URL', check: httpUrl }).describe(
-        'Your frontend. Links in messages lead to `/magic-link`, `/reset-password` and `/invitation` there, with `?token=`. Absent: to the pages of this service.',
+        'Your frontend. Links in messages lead to `/magic-link`, `/reset-password` and `/invitation` there, with `?token=`. Absent: to the pages of this service, which choose a password or accept an invitation; the one of a magic link only tries it, and keeps nobody signed in.',
       ),
       REDIRECT_ALLOWLIST: freeList({ allowed: 'URLs, comma-separated', each: httpUrl }).describe(
         'Where a magic link or an invitation may lead instead, each compared as a whole and never by its beginning.',
