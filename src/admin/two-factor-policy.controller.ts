@@ -134,7 +134,7 @@ export class TwoFactorPolicyController {
     operationId: 'previewTwoFactorPolicy',
     summary: 'Tell what a rule would do, without setting it',
     description:
-      'The decisions of a sign-in are taken for everybody whom the rule is about, as of its deadline where it has one.',
+      'The decisions of a sign-in are taken for everybody whom the rule is about, as of its deadline where it has one. What could not be set is refused here as well.',
   })
   @ApiBody({
     type: ProposedRuleDto,
@@ -158,9 +158,10 @@ export class TwoFactorPolicyController {
     },
   })
   @ApiOkResponse({ type: PreviewDto, description: 'What would happen. Nothing has changed.' })
+  @Problems('not_found')
   async preview(@Body() body: ProposedRuleDto): Promise<PreviewDto> {
     const proposed: ProposedRule = { scope: scopeOf(body), demand: demandOf(body) };
-    this.rules.requireKnownMethods(proposed.demand.methods);
+    await this.rules.requireSettable(proposed);
     const { users, prospects, sessionsEnding } = await this.previews.count(proposed);
     const page = { limit: body.limit ?? 50, cursor: body.cursor };
     const list = body.list === undefined ? null : await this.previews.list(proposed, PROSPECTS[body.list], page);

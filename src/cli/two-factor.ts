@@ -165,9 +165,9 @@ async function removeRules(app: INestApplicationContext, options: WhoOptions): P
 
 async function preview(app: INestApplicationContext, options: PreviewOptions): Promise<Answer> {
   const demand = await demandOf(app, options);
-  app.get(RequirementRules).requireKnownMethods(demand.methods);
   const previews = app.get(PolicyPreview);
   const proposals = (await scopesOf(app, options)).map((scope) => ({ scope, demand }));
+  for (const proposal of proposals) await app.get(RequirementRules).requireSettable(proposal);
   const counts = { users: 0, mustEnroll: 0, cannotSignIn: 0, unaffected: 0, sessionsEnding: 0 };
   for (const proposal of proposals) {
     const { users, prospects, sessionsEnding } = await previews.count(proposal);

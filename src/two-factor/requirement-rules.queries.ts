@@ -49,6 +49,22 @@ export async function findUserRule(db: EntityManager, userId: string): Promise<S
   return (await firstRow<{ rule: StoredRule }>(db, statement, [userId]))?.rule ?? null;
 }
 
+/** Why a rule could not be put: there is no such user, or its deadline is not in the future. */
+export async function findFaults(
+  db: EntityManager,
+  scope: RuleScope,
+  { deadline }: Pick<RuleDemand, 'deadline'>,
+): Promise<{ known: boolean; passed: boolean }> {
+  const row = await firstRow<{ known: boolean; passed: boolean }>(
+    db,
+    `SELECT $1::uuid IS NULL OR EXISTS (SELECT 1 FROM users WHERE id = $1) AS known,
+       coalesce($2::timestamptz <= now(), false) AS passed`,
+    [userOf(scope), deadline],
+  );
+  if (!row) throw new Error('The database answered nothing');
+  return row;
+}
+
 /** Puts a rule in the place of the one that stands there, if any. Null where its deadline is not in the future. */
 export async function putRule(
   tx: EntityManager,

@@ -10,9 +10,10 @@ import { invalidField, Problem } from '../problems/problem.js';
 import { User } from '../users/user.entity.js';
 import { bumpEpoch } from '../users/user.queries.js';
 import { ConfiguredPolicy, toRule } from './configured-policy.js';
-import { PolicyPreview } from './policy-preview.service.js';
+import { PolicyPreview, type ProposedRule } from './policy-preview.service.js';
 import {
   deleteRule,
+  findFaults,
   findGeneralRules,
   findUserRule,
   putRule,
@@ -26,6 +27,9 @@ import { endSessionsIn, type SessionScope } from './situations.queries.js';
 
 /** For a rule that is about everybody: some seconds at a hundred thousand sessions. */
 const PATIENCE_SECONDS = 30;
+
+/** A later one has five digits in its year, which nobody reads: not JavaScript what PostgreSQL writes, and no client. */
+const LAST_MOMENT = new Date('9999-12-31T23:59:59.999Z');
 
 export interface GeneralRules {
   configuration: RequirementRule;
@@ -64,7 +68,7 @@ export class RequirementRules implements OnModuleInit {
    * sign in any more
    */
   async put(scope: RuleScope, demand: RuleDemand, by: By): Promise<{ rule: RequirementRule; sessionsEnded: number }> {
-    this.requireKnownMethods(demand.methods);
+    this.requireSound(demand);
     return this.db.transaction(async (tx) => {
       if (scope.level === 'user') await this.voidSignInsOf(tx, scope.userId);
       else await allowSeconds(tx, PATIENCE_SECONDS);
@@ -80,7 +84,7 @@ export class RequirementRules implements OnModuleInit {
    */
   async change(userId: string, change: Partial<RuleDemand>, by: By): Promise<void> {
     // Those that stand there already may be trusted no more; they do not count, and hinder no change.
-    this.requireKnownMethods(change.methods ?? null);
+    this.requireSound(change);
     const scope: RuleScope = { level: 'user', userId };
     await this.db.transaction(async (tx) => {
       await this.voidSignInsOf(tx, userId);
@@ -113,6 +117,18 @@ export class RequirementRules implements OnModuleInit {
     await this.endUnmet(tx, sessionsOf(scope), by);
   }
 
+  /**
+   * What a rule would be refused for: to foresee what one does that nobody can set would only mislead.
+   *
+   * @throws Problem not_found where there is no such user; validation_failed
+   */
+  async requireSettable({ scope, demand }: ProposedRule): Promise<void> {
+    this.requireSound(demand);
+    const { known, passed } = await findFaults(this.db, scope, demand);
+    if (!known) throw new Problem('not_found');
+    if (passed) throw deadlinePassed();
+  }
+
   /** Takes a rule away; nothing happens where there is none. Less is demanded then, so no session ends. */
   async remove(scope: RuleScope, by: By): Promise<void> {
     await this.db.transaction(async (tx) => {
@@ -127,7 +143,7 @@ export class RequirementRules implements OnModuleInit {
     demand: RuleDemand,
     by: By,
   ): Promise<{ operationId: string; users: number; sessionsEnded: number }> {
-    this.requireKnownMethods(demand.methods);
+    this.requireSound(demand);
     const operationId = uuidv7();
     return this.db.transaction(async (tx) => {
       await allowSeconds(tx, PATIENCE_SECONDS);
@@ -224,6 +240,11 @@ export class RequirementRules implements OnModuleInit {
     const user = await tx.findOne(User, { where: { id: userId }, lock: { mode: 'for_no_key_update' } });
     if (!user) throw new Problem('not_found');
     await bumpEpoch(tx, userId);
+  }
+
+  private requireSound({ methods = null, deadline = null }: Partial<RuleDemand>): void {
+    this.requireKnownMethods(methods);
+    if (deadline !== null && deadline > LAST_MOMENT) throw invalidField('deadline', 'must be before the year 10000');
   }
 
   /** @throws Problem validation_failed, where the configuration does not trust one of them */

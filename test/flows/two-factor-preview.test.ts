@@ -255,10 +255,23 @@ describe('a preview tells what then happens', () => {
       { level: 'global', required: true, list: 'unaffected', cursor: 'WyJhIl0' },
       'cursor',
     ],
+    ['a deadline that has passed', { level: 'global', required: true, deadline: '2020-01-01T00:00:00Z' }, 'deadline'],
+    [
+      'a deadline in the year 10000',
+      { level: 'role', role: 'support', required: true, deadline: '9999-12-31T23:59:59-23:59' },
+      'deadline',
+    ],
     ['a cursor of its own making', { level: 'global', required: true, list: 'unaffected', cursor: 'WzFd' }, 'cursor'],
   ])('refuses %s', async (_, body, field) => {
     const { accessToken: token } = await signInByTotp(app, admin);
     const answer = await app.http.post('/admin/two-factor/policy/preview', body, { token });
     expect([answer.status, answer.body]).toMatchObject([400, { code: 'validation_failed', errors: [{ field }] }]);
+  });
+
+  it('of a rule for nobody is not found, as setting it is', async () => {
+    const { accessToken: token } = await signInByTotp(app, admin);
+    const body = { level: 'user', userId: '00000000-0000-7000-8000-000000000000', required: true };
+    const answer = await app.http.post('/admin/two-factor/policy/preview', body, { token });
+    expect([answer.status, answer.body['code']]).toEqual([404, 'not_found']);
   });
 });

@@ -228,6 +228,7 @@ describe('a rule for one user', () => {
 
   it.each([
     ['a deadline in the past', { required: true, deadline: '2020-01-01T00:00:00Z' }],
+    ['a deadline in the year 10000', { required: true, deadline: '9999-12-31T23:59:59-23:59' }],
     ['a deadline without its time zone', { required: true, deadline: '2030-01-01T00:00:00' }],
     ['a day', { required: true, deadline: '2030-01-01' }],
     ['a day that there is not', { required: true, deadline: '2030-02-30T00:00:00Z' }],
