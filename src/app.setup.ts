@@ -11,7 +11,7 @@ import { readForwardRequest } from './gateway/forward-request.js';
 import { parseJsonBody } from './json-body.js';
 import { TWILIO_STATUS_PATH } from './notifications/twilio.js';
 import { serveDocuments } from './openapi/serve-documents.js';
-import { bodyOf, ProblemFilter } from './problems/problem.filter.js';
+import { bodyOf } from './problems/problem.filter.js';
 import { Problem, type FieldError } from './problems/problem.js';
 import { refuseWrongMethods } from './problems/wrong-method.js';
 import { logRequests } from './request-log.js';
@@ -46,6 +46,9 @@ const AT_THE_ROOT = [
   'dev/outbox.json',
 ];
 
+/** Where nothing is and nothing will be: what is asked for under a path that is none is answered as if it were this one. */
+const UNKNOWN_PATH = '/not-found';
+
 /** Nest's own JSON parser is off: {@link parseJsonBody} is stricter. */
 export const APP_OPTIONS = { bodyParser: false, abortOnError: false } as const;
 
@@ -64,10 +67,10 @@ export function createAdapter(config: Config): FastifyAdapter {
     // Django's routes end in a slash, and so do the clients that were written for them.
     routerOptions: { ignoreTrailingSlash: true },
     rewriteUrl: readForwardRequest,
-    // Refused before any hook or route is reached; otherwise Fastify answers in its own words and repeats the path.
-    frameworkErrors(error: Error, request: FastifyRequest, reply: FastifyReply) {
-      void reply.headers({ 'x-request-id': request.id, 'x-content-type-options': 'nosniff' });
-      new ProblemFilter(config).send(error, request, reply);
+    // A path that cannot be read is refused before any hook: without the headers of every other answer, and in no log.
+    frameworkErrors(_error: Error, { raw, server }: FastifyRequest, reply: FastifyReply) {
+      raw.url = UNKNOWN_PATH;
+      server.routing(raw, reply.raw);
     },
     clientErrorHandler(error, socket) {
       if (!socket.writable) return socket.destroy();

@@ -281,6 +281,29 @@ describe('every answer, the good ones included', () => {
   });
 });
 
+// Last: a second application takes the bearer tokens of the first one's place.
+describe('a path that cannot be read', () => {
+  let other: TestApp;
+  beforeAll(async () => {
+    other = await startApp({ CORS_ORIGINS: 'https://app.example.test' });
+  });
+  afterAll(() => other.close());
+
+  it.each([
+    ['GET', '/%zz'],
+    ['POST', '/api/v1/%E0%A4%A'],
+    ['PUT', '/api/v1/otp-devices/%'],
+    ['GET', `/api/v1/otp-devices/${'a'.repeat(9_000)}`],
+  ] as const)('has the headers of every other one that is not there: %s %.40s', async (method, url) => {
+    const headers = { origin: 'https://app.example.test', 'x-request-id': 'caller-0123456789' };
+    const unknown = await other.app.inject({ method, url: '/api/v1/nothing', headers });
+    const unreadable = await other.app.inject({ method, url, headers });
+    expectProblem({ status: unreadable.statusCode, headers: unreadable.headers, text: unreadable.body }, 'not_found');
+    expect(unknown.headers['access-control-allow-origin']).toBe('https://app.example.test');
+    expect({ ...unreadable.headers, date: '' }).toEqual({ ...unknown.headers, date: '' });
+  });
+});
+
 async function send(route: string, request: object): Promise<Refusal> {
   const [method = '', url = ''] = route.split(' ');
   const { statusCode, headers, body } = await app.app.inject({ method: method as 'GET', url, ...request });
