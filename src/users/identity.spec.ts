@@ -45,6 +45,10 @@ describe('no address', () => {
     ['ada\u0000@example.com'],
     ['Ada <ada@example.com>'],
     ['ada@@example.com'],
+    ['"ada"@example.com'],
+    ['"\\a\\d\\a"@example.com'],
+    ['"ada lovelace"@example.com'],
+    ['"ada\r\nBcc: eve"@example.com'],
     [`${'a'.repeat(65)}@example.com`],
     [`ada@${'a.'.repeat(125)}example.com`],
   ])('%j', (typed) => {

@@ -13,12 +13,13 @@ const USERNAME = /^[\p{L}\p{N}](?:[\p{L}\p{N}._-]{0,62}[\p{L}\p{N}])?$/u;
 
 /**
  * The form in which two spellings of an address are the same: NFC, lower case, the domain in ASCII. Dots and tags of
- * the local part stay: what they mean is the receiving server's business.
+ * the local part stay: what they mean is the receiving server's business. A quoted local part is none: `"ada"@`, `"a\da"@`
+ * and `ada@` are one mailbox, each spelling would have limits and an account of its own, and it may hold line breaks.
  * @returns null where the text is no address
  */
 export function canonicalEmail(text: string): string | null {
   const trimmed = text.normalize('NFC').trim();
-  if (trimmed.length > MAX_EMAIL_LENGTH || !isEmail(trimmed)) return null;
+  if (trimmed.length > MAX_EMAIL_LENGTH || trimmed.startsWith('"') || !isEmail(trimmed)) return null;
   const at = trimmed.lastIndexOf('@');
   const domain = domainToASCII(trimmed.slice(at + 1));
   return domain === '' ? null : `${trimmed.slice(0, at).toLowerCase()}@${domain.toLowerCase()}`;
