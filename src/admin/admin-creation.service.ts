@@ -7,6 +7,7 @@ import { SentProofs, type NewLink } from '../sign-in/sent-proofs.service.js';
 import { RequirementRules } from '../two-factor/requirement-rules.service.js';
 import { Passwords } from '../users/password.js';
 import { User } from '../users/user.entity.js';
+import { storedText } from '../users/profile.js';
 import { newUser, storeRoles, type NewUser } from '../users/user.queries.js';
 import { Users } from '../users/users.service.js';
 import { hasActiveAdmin } from './admin-creation.queries.js';
@@ -92,7 +93,7 @@ export class AdminCreation {
     const identity = this.users.readIdentity(names);
     if (password !== undefined) this.users.requireGoodPassword('password', password, identity);
     const passwordHash = password === undefined ? null : await this.passwords.hash(password);
-    return newUser({ ...identity, firstName: firstName.trim(), lastName: lastName.trim(), passwordHash });
+    return newUser({ ...identity, firstName: storedText(firstName), lastName: storedText(lastName), passwordHash });
   }
 
   /** False where the address or the username is taken. */

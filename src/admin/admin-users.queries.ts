@@ -143,7 +143,7 @@ export async function findActiveUserIds(
 
 function conditionsOf(filter: UserFilter, bind: (value: unknown) => string): string[] {
   const conditions = [`u.registering_until IS ${filter.registering ? 'NOT ' : ''}NULL`];
-  if (filter.q !== undefined) conditions.push(`${SEARCHED} LIKE ${bind(containing(filter.q))}`);
+  if (filter.q !== undefined) conditions.push(`${SEARCHED} LIKE lower(${bind(containing(filter.q))})`);
   if (filter.role !== undefined) conditions.push(`u.roles @> ARRAY[${bind(filter.role)}]`);
   if (filter.active !== undefined) conditions.push(`u.active = ${bind(filter.active)}`);
   if (filter.twoFactor !== undefined) conditions.push(TWO_FACTOR[filter.twoFactor]);
@@ -157,11 +157,13 @@ export function findUser(db: EntityManager, requiredOfAll: boolean, id: string):
   return firstRow<AdminUserRow>(db, `SELECT ${COLUMNS} FROM users u WHERE u.id = $2`, [requiredOfAll, id]);
 }
 
-/** A LIKE pattern; what LIKE would take for a wildcard stands for itself. */
+/**
+ * A LIKE pattern; what LIKE would take for a wildcard stands for itself. PostgreSQL makes it lower case, as it does what is
+ * searched: JavaScript makes something else of İ and of Σ at the end of a word.
+ */
 function containing(text: string): string {
   return `%${text
     .normalize('NFC')
     .trim()
-    .toLowerCase()
     .replace(/[\\%_]/g, '\\$&')}%`;
 }

@@ -6,7 +6,7 @@ import { matchLocale } from '../notifications/locale.js';
 import { Problem, type FieldError } from '../problems/problem.js';
 import { fieldFaults } from '../registration/fields.js';
 import { Passwords } from '../users/password.js';
-import { fieldsAfter, profileFaults } from '../users/profile.js';
+import { fieldsAfter, profileFaults, storedText } from '../users/profile.js';
 import { newUser, type NewUser } from '../users/user.queries.js';
 import { Users } from '../users/users.service.js';
 import type { AcceptInvitationDto } from './acceptance.dto.js';
@@ -40,8 +40,8 @@ export class Newcomers {
     if (password !== undefined) this.users.requireGoodPassword('password', password, identity);
     return newUser({
       ...identity,
-      firstName: firstName.trim(),
-      lastName: lastName.trim(),
+      firstName: storedText(firstName),
+      lastName: storedText(lastName),
       profile: fieldsAfter({}, profile),
       locale: client.locale === null ? null : matchLocale(client.locale),
       passwordHash: password === undefined ? null : await this.passwords.hash(password),

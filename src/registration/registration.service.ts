@@ -11,7 +11,7 @@ import { OwnAddresses } from '../otp-devices/own-addresses.service.js';
 import { Problem } from '../problems/problem.js';
 import { SentProofs } from '../sign-in/sent-proofs.service.js';
 import { Passwords } from '../users/password.js';
-import { fieldsAfter, profileFaults } from '../users/profile.js';
+import { fieldsAfter, profileFaults, storedText } from '../users/profile.js';
 import { newUser, type NewUser } from '../users/user.queries.js';
 import { toUserDto, type UserDto } from '../users/users.dto.js';
 import { Users } from '../users/users.service.js';
@@ -117,8 +117,8 @@ export class Registration {
     const passwordHash = fields.password === undefined ? null : await this.passwords.hash(fields.password);
     return newUser({
       ...identity,
-      firstName: fields.firstName?.trim() ?? '',
-      lastName: fields.lastName?.trim() ?? '',
+      firstName: storedText(fields.firstName ?? ''),
+      lastName: storedText(fields.lastName ?? ''),
       profile: fieldsAfter({}, profile),
       locale: client.locale === null ? null : matchLocale(client.locale),
       passwordHash,

@@ -37,11 +37,16 @@ export function profileFaults(
   ];
 }
 
+/** A name as it is stored: in NFC, as it is searched, however the keyboard composed its letters. */
+export function storedText(text: string): string {
+  return text.normalize('NFC').trim();
+}
+
 /** The profile after changes, and the names of what is another now. */
 export function changedProfile(before: Profile, changes: ProfileChanges): { profile: Profile; fields: string[] } {
   const profile: Profile = {
-    firstName: changes.firstName?.trim() ?? before.firstName,
-    lastName: changes.lastName?.trim() ?? before.lastName,
+    firstName: changes.firstName === undefined ? before.firstName : storedText(changes.firstName),
+    lastName: changes.lastName === undefined ? before.lastName : storedText(changes.lastName),
     locale: changes.locale === undefined ? before.locale : changes.locale,
     profile: fieldsAfter(before.profile, changes.profile ?? {}),
   };
@@ -57,7 +62,7 @@ export function fieldsAfter(before: Readonly<Record<string, string>>, changes: R
   const entries = Object.entries({ ...before, ...changes }).filter((entry): entry is [string, string] => {
     return typeof entry[1] === 'string';
   });
-  return Object.fromEntries(entries.map(([name, value]) => [name, value.trim()]));
+  return Object.fromEntries(entries.map(([name, value]) => [name, storedText(value)]));
 }
 
 function valueFault(value: unknown, required: boolean): string | null {

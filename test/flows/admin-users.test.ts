@@ -176,6 +176,20 @@ describe('the list of users', () => {
       expect(await idsOf({ q: `${mark}\\%` })).toEqual([]);
     });
 
+    it.each([
+      ['decomposed letters', 'Rene\u0301', ['Rene\u0301', 'ren\u00e9', 'REN\u00c9']],
+      ['a Turkish capital', '\u0130pek', ['\u0130pek', 'ipek']],
+      [
+        'a word that ends in a sigma',
+        '\u03a3\u0399\u03a3\u03a5\u03a6\u039f\u03a3',
+        ['\u03a3\u0399\u03a3\u03a5\u03a6\u039f\u03a3'],
+      ],
+    ])('a name as it was typed: %s', async (_, firstName, typed) => {
+      const lastName = someName();
+      const { id } = await register(app, { firstName, lastName });
+      for (const q of typed) expect(await idsOf({ q: `${q} ${lastName}` })).toEqual([id]);
+    });
+
     it('nobody for what is no search', async () => {
       expect(await idsOf({ q: `' OR '1'='1` })).toEqual([]);
       for (const q of ['\0', 'a\nb', 'x'.repeat(101)]) {
